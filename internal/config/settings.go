@@ -1,0 +1,164 @@
+package config
+
+import "slices"
+
+// Required stands in ProductionDefault for "there is no default: it must be set".
+const Required = "required"
+
+// Setting describes one environment variable: the source for Load and for docs/config.md alike.
+type Setting struct {
+	Name              string
+	Default           string // in development; empty is "not set"
+	ProductionDefault string // Required, or empty for "the same as in development"
+	Shown             string // what the document says in place of an empty or computed default
+	Doc               string // Markdown, one paragraph
+
+	requiredFix string // the next step when it is required and missing
+	secret      bool   // the value is kept byte for byte, not trimmed
+	set         func(c *Config, value string) *fault
+}
+
+// Settings gives all variables in the order of the document.
+func Settings() []Setting { return slices.Clone(table) }
+
+func (s Setting) defaultFor(env string) string {
+	if env == Production && s.ProductionDefault != "" {
+		return s.ProductionDefault
+	}
+	return s.Default
+}
+
+func rank(name string) int {
+	return slices.IndexFunc(table, func(s Setting) bool { return s.Name == name })
+}
+
+// table is the one list of settings.
+var table = slices.Concat(placeSettings, databaseSettings, secretSettings, mailSettings, edgeSettings, logSettings)
+
+var placeSettings = []Setting{
+	{
+		Name: "APP_ENV", Default: Development,
+		Doc: "`development` or `production`. Production has no convenient defaults: what could be unsafe must be said.",
+		set: func(c *Config, v string) *fault { return oneOf(&c.Env, v, Development, Production) },
+	},
+	{
+		Name: "LISTEN_ADDR", Default: "127.0.0.1:8080",
+		Doc: "`host:port` to listen on. `:8080` is every interface, `[::1]:8080` is IPv6 loopback, port `0` takes a free one.",
+		set: func(c *Config, v string) *fault { return address(&c.ListenAddr, v) },
+	},
+	{
+		Name: "PUBLIC_URL", ProductionDefault: Required, Shown: "from LISTEN_ADDR: `http://127.0.0.1:8080`",
+		Doc:         "How customers reach the hub, `https://host[:port]` without a path; links in mails begin with it. Production takes https only.",
+		requiredFix: "Set it to the https address customers use, for example https://hub.example.com.",
+		set:         setPublicURL,
+	},
+	{
+		Name: "DATA_DIR", Default: "./data",
+		Doc: "Directory of the embedded database, the tenants' SQLite files, the generated key and mails as files. Made when missing.",
+		set: func(c *Config, v string) *fault { return directory(&c.DataDir, v, false) },
+	},
+	{
+		Name: "WORKERS", Default: "4",
+		Doc: "How many provisioning pipelines run side by side in this process, 1–64.",
+		set: func(c *Config, v string) *fault { return whole(&c.Workers, v, 1, 64) },
+	},
+	{
+		Name: "CATALOG_DIR", Shown: "built in",
+		Doc: "Directory with your own plans and features. `kitshub catalog lint DIR` checks it.",
+		set: func(c *Config, v string) *fault { return directory(&c.CatalogDir, v, true) },
+	},
+}
+
+var databaseSettings = []Setting{
+	{
+		Name: "DATABASE_URL", Shown: "SQLite in DATA_DIR", secret: true,
+		Doc: "The hub's own database. Empty is SQLite in DATA_DIR; `postgres://user:password@host:5432/name` (15 or newer) switches the engine and lets several hubs share the work.",
+		set: setDatabaseURL,
+	},
+	{
+		Name: "DATABASE_MAX_CONNS", Default: "20",
+		Doc: "Most connections to Postgres at once, 2–1000. SQLite takes no notice.",
+		set: func(c *Config, v string) *fault { return whole(&c.DatabaseMaxConns, v, 2, 1000) },
+	},
+	{
+		Name: "DATABASE_IDLE_TIMEOUT", Default: "30s",
+		Doc: "A Postgres connection unused for so long is closed, 1s–1h.",
+		set: func(c *Config, v string) *fault { return duration(&c.DatabaseIdleTimeout, v, idleMin, idleMax) },
+	},
+	{
+		Name: "DATABASE_CONNECT_TIMEOUT", Default: "2s",
+		Doc: "How long one attempt to connect may take, 100ms–1m.",
+		set: func(c *Config, v string) *fault {
+			return duration(&c.DatabaseConnectTimeout, v, connectMin, connectMax)
+		},
+	},
+	{
+		Name: "TENANT_PROVIDER", Default: SQLite,
+		Doc: "What makes the tenants' databases. This version knows `sqlite`: one file for each tenant.",
+		set: setTenantProvider,
+	},
+}
+
+var secretSettings = []Setting{
+	{
+		Name: "ENCRYPTION_KEY", ProductionDefault: Required, Shown: "generated once into DATA_DIR/encryption.key, mode 0600", secret: true,
+		Doc:         "The key that seals every secret in the database: `base64:…` or `hex:…` (32 bytes; `openssl rand -base64 32` makes one), `passphrase:…` (12 characters or more, stretched by scrypt at start), `file:PATH` (holds one of these forms, readable by its owner only) or `exec:COMMAND ARGS` (prints one of these forms within 10 s; split at spaces, no shell). Keep a copy apart from the database: without it no secret opens.",
+		requiredFix: "Make one by `openssl rand -base64 32` and set base64: followed by it; keep a copy apart from the database.",
+		set:         setEncryptionKey,
+	},
+	{
+		Name: "PASSWORD_POLICY", Default: PolicyLength,
+		Doc: "`length` asks for 15 characters (8 with a second factor), nothing common and none of the user's own words; `complexity` adds upper, lower, digit and special.",
+		set: func(c *Config, v string) *fault { return oneOf(&c.PasswordPolicy, v, PolicyLength, PolicyComplexity) },
+	},
+}
+
+var mailSettings = []Setting{
+	{
+		Name: "EMAIL_SERVICE", Default: EmailFile, ProductionDefault: Required,
+		Doc:         "`file` writes each mail as .eml into DATA_DIR/mail and the log names the file; `smtp` sends by SMTP_URL. Production takes `file` only if it is said.",
+		requiredFix: "Set it to smtp (with SMTP_URL and EMAIL_FROM), or to file if mails should stay on this machine.",
+		set:         setEmailService,
+	},
+	{
+		Name: "SMTP_URL", Shown: "none", secret: true,
+		Doc: "`smtp://user:password@host:587` (STARTTLS when the server offers it) or `smtps://…:465` (TLS from the start). Required when EMAIL_SERVICE is `smtp`.",
+		set: setSMTPURL,
+	},
+	{
+		Name: "EMAIL_FROM", Shown: "`KiTS Hub <hub@localhost>` with `file`",
+		Doc: "Sender of all mails, `name@example.com` or `Name <name@example.com>`. Required when EMAIL_SERVICE is `smtp`.",
+		set: setEmailFrom,
+	},
+}
+
+var edgeSettings = []Setting{
+	{
+		Name: "CORS_ALLOWED_ORIGINS", Shown: "none",
+		Doc: "Origins of other sites whose pages may call the API, separated by commas: `https://app.example.com`. No wildcard.",
+		set: setOrigins,
+	},
+	{
+		Name: "TRUSTED_PROXIES", Shown: "none",
+		Doc: "Addresses or CIDR ranges of your reverse proxies, separated by commas: `10.0.0.0/8,::1`. Forwarded headers count from these only.",
+		set: setTrustedProxies,
+	},
+}
+
+var logSettings = []Setting{
+	{
+		Name: "LOG_LEVEL", Default: "info",
+		Doc: "`debug`, `info`, `warn` or `error`.",
+		set: setLogLevel,
+	},
+	{
+		Name: "LOG_FORMAT", Default: LogJSON,
+		Doc: "`json`, one object a line, or `text`.",
+		set: func(c *Config, v string) *fault { return oneOf(&c.LogFormat, v, LogJSON, LogText) },
+	},
+	{
+		Name: "METRICS_ADDR", Shown: "on LISTEN_ADDR",
+		Doc: "`host:port` of an own listener for /metrics, so that it need not be public.",
+		set: func(c *Config, v string) *fault { return address(&c.MetricsAddr, v) },
+	},
+}
