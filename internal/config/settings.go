@@ -122,7 +122,7 @@ var mailSettings = []Setting{
 	},
 	{
 		Name: "SMTP_URL", Shown: "none", secret: true,
-		Doc: "`smtp://user:password@host:587` (STARTTLS when the server offers it) or `smtps://…:465` (TLS from the start). Required when EMAIL_SERVICE is `smtp`.",
+		Doc: "`smtp://user:password@host:587` (STARTTLS) or `smtps://…:465` (TLS from the start). Required when EMAIL_SERVICE is `smtp`.",
 		set: setSMTPURL,
 	},
 	{
