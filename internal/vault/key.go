@@ -75,7 +75,7 @@ func OpenKey(setting, dataDir string, production bool) (Key, error) {
 	case "file":
 		return keyFromFile(strings.TrimSpace(rest))
 	case "exec":
-		return keyFromCommand(strings.Fields(rest))
+		return keyFromCommand(strings.Fields(rest), commandLimit)
 	default:
 		return parseKey(setting, "ENCRYPTION_KEY")
 	}

@@ -43,11 +43,11 @@ func keyFromFile(path string) (Key, error) {
 
 // keyFromCommand runs the command itself, not a shell: words are split at spaces, quotes and $ mean nothing. Its standard
 // error is thrown away, because tools print secrets there when they fail.
-func keyFromCommand(words []string) (Key, error) {
+func keyFromCommand(words []string, limit time.Duration) (Key, error) {
 	if len(words) == 0 {
 		return Key{}, errors.New("ENCRYPTION_KEY: exec: names no command. Write exec: followed by the command that prints the key")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...) //nolint:gosec // the operator names the command
 	cmd.WaitDelay = time.Second                             // a grandchild that keeps the pipe open must not hold us
@@ -56,7 +56,7 @@ func keyFromCommand(words []string) (Key, error) {
 	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
-		return Key{}, fmt.Errorf("ENCRYPTION_KEY: the exec: command did not end within %s. Run it by hand; it must not ask for anything", commandLimit)
+		return Key{}, fmt.Errorf("ENCRYPTION_KEY: the exec: command did not end within %s. Run it by hand; it must not ask for anything", limit)
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return Key{}, errors.New("ENCRYPTION_KEY: the exec: command cannot be started. Give its full path; no shell is involved, so quotes, pipes and $ mean nothing")
 	case err != nil:
