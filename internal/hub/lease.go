@@ -1,0 +1,107 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A run of the pipeline holds a lease on its request: Worker names the hub instance that is at it, and Fence counts the runs. The lease is
+// good as long as its hub lives, and a hub lives as long as it beats. A dead hub's requests are taken up by another (or by the same one
+// after its restart, at once: it holds its data directory's lock, so a former process of it cannot be alive).
+const (
+	BeatEvery    = 2 * time.Second
+	deadAfter    = 10 * time.Second // five missed beats; with ReapEvery this keeps a takeover well under 30 s
+	ReapEvery    = 2 * time.Second
+	reapAtOnce   = 200
+	firstWaiting = 64 // how many of the line's first automatic requests get a new job when a hub died: more than any hub holds unstarted
+)
+
+// errLeaseLost ends a run whose request was taken by somebody else.
+var errLeaseLost = errors.New("the request is in other hands now")
+
+// Beat says that this hub is alive.
+func (s *Service) Beat(ctx context.Context) error {
+	return s.store.Write(ctx, func(tx Tx) error { return tx.Beat(ctx, s.instance, s.home, s.workers) })
+}
+
+// Leave ends this hub's leases on an orderly stop.
+func (s *Service) Leave(ctx context.Context) error {
+	return s.store.Write(ctx, func(tx Tx) error { return tx.RemoveInstance(ctx, s.instance) })
+}
+
+// Reap buries dead hubs and gives their unfinished requests a new job. It also runs once at start, after the first Beat.
+func (s *Service) Reap(ctx context.Context) error {
+	type found struct{ buried, abandoned int }
+	out, err := mutate(ctx, s, func(u *unit) (found, error) {
+		buried, err := u.BuryInstances(ctx, u.Now().Add(-deadAfter), s.home, s.instance)
+		if err != nil {
+			return found{}, err
+		}
+		live, err := s.liveIDs(ctx, u)
+		if err != nil {
+			return found{}, err
+		}
+		ids := make([]string, 0, len(live))
+		for id := range live {
+			ids = append(ids, id)
+		}
+		left, err := u.Abandoned(ctx, ids, reapAtOnce)
+		if err != nil {
+			return found{}, err
+		}
+		if len(buried) > 0 {
+			waiting, err := u.PendingAutomatic(ctx, firstWaiting)
+			if err != nil {
+				return found{}, err
+			}
+			for _, r := range waiting {
+				if err := s.jobs.EnqueueProvision(ctx, u, r.Key()); err != nil {
+					return found{}, err
+				}
+			}
+		}
+		for _, r := range left {
+			r.Worker = ""
+			r.Fence++
+			if err := u.UpdateRequest(ctx, r); err != nil {
+				return found{}, err
+			}
+			if err := s.jobs.EnqueueProvision(ctx, u, r.Key()); err != nil {
+				return found{}, err
+			}
+			if err := u.audit(ctx, HubActor(), "request.takeover", r.ID, map[string]any{"status": string(r.State)}); err != nil {
+				return found{}, err
+			}
+		}
+		return found{len(buried), len(left)}, nil
+	})
+	if err != nil || out == (found{}) {
+		return err
+	}
+	s.log.WarnContext(ctx, "a hub is gone; its unfinished requests are taken up", "hubs", out.buried, "requests", out.abandoned)
+	return nil
+}
+
+// liveIDs gives the instances that beat lately; this one counts always.
+func (s *Service) liveIDs(ctx context.Context, tx Tx) (map[string]bool, error) {
+	live, err := tx.LiveInstances(ctx, tx.Now().Add(-deadAfter))
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]bool{s.instance: true}
+	for _, i := range live {
+		ids[i.ID] = true
+	}
+	return ids, nil
+}
+
+// Sweep removes what has expired: sessions and receipts.
+func (s *Service) Sweep(ctx context.Context) error {
+	return s.store.Write(ctx, func(tx Tx) error {
+		if err := tx.DeleteSessionsBefore(ctx, tx.Now().Add(-SessionIdle), tx.Now().Add(-SessionAbsolute)); err != nil {
+			return err
+		}
+		return tx.DeleteReceiptsBefore(ctx, tx.Now().Add(-ReceiptLife))
+	})
+}
