@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -187,7 +188,7 @@ func setEncryptionKey(c *Config, value string) *fault {
 			return &fault{"what follows hex: is not 32 bytes in hexadecimal", "Make one by `openssl rand -hex 32`."}
 		}
 	case "passphrase":
-		if utf8.RuneCountInString(rest) < passphraseMin {
+		if utf8.RuneCountInString(strings.TrimRightFunc(rest, unicode.IsSpace)) < passphraseMin {
 			return &fault{"its passphrase is too short", fmt.Sprintf("Use %d characters or more, better several random words.", passphraseMin)}
 		}
 	case "file":
