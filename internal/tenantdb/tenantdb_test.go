@@ -1,0 +1,107 @@
+package tenantdb_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
+
+	"github.com/kitshub/kitshub/internal/catalog"
+	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/tenantdb"
+	"github.com/kitshub/kitshub/internal/testkit"
+)
+
+// engine is a place to run the same test on; open may be called more than once for connections of their own to one database.
+type engine struct {
+	name    string
+	dialect hub.Dialect
+	fresh   func(t *testing.T) (open func() *sql.DB)
+}
+
+var engines = []engine{
+	{"sqlite", hub.SQLite, func(t *testing.T) func() *sql.DB {
+		path := filepath.Join(t.TempDir(), "tenant.db")
+		return func() *sql.DB {
+			return opened(t, "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=journal_mode(WAL)")
+		}
+	}},
+	{"postgres", hub.Postgres, func(t *testing.T) func() *sql.DB {
+		address := testkit.Postgres(t)
+		return func() *sql.DB { return opened(t, "pgx", address) }
+	}},
+}
+
+func opened(t *testing.T, driver, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// onEach runs a test on every engine.
+func onEach(t *testing.T, f func(t *testing.T, d hub.Dialect, open func() *sql.DB)) {
+	t.Helper()
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) { f(t, e.dialect, e.fresh(t)) })
+	}
+}
+
+func newDB() *tenantdb.DB { return tenantdb.New(catalog.Split) }
+
+func step(kind hub.StepKind, name, text string) hub.Step {
+	sum := sha256.Sum256([]byte(text))
+	return hub.Step{Name: name, Kind: kind, Title: name, Source: hub.Source{
+		File: "features/" + name + ".sql", SQL: text, Checksum: hex.EncodeToString(sum[:]),
+	}}
+}
+
+func migration(name, text string) hub.Step { return step(hub.StepMigrate, name, text) }
+
+func apply(t *testing.T, db *sql.DB, d hub.Dialect, steps ...hub.Step) {
+	t.Helper()
+	for _, s := range steps {
+		if err := newDB().Apply(t.Context(), db, d, s); err != nil {
+			t.Fatalf("applying %s: %v", s.Name, err)
+		}
+	}
+}
+
+// wantFault checks class, file and line and gives the fault.
+func wantFault(t *testing.T, err error, class hub.Class, file string, line int) *hub.StepError {
+	t.Helper()
+	var fault *hub.StepError
+	if !errors.As(err, &fault) {
+		t.Fatalf("got %v (%T), want a *hub.StepError", err, err)
+	}
+	if fault.Class != class || fault.File != file || fault.Line != line {
+		t.Fatalf("got class %s at %s:%d (%v), want class %s at %s:%d", fault.Class, fault.File, fault.Line, err, class, file, line)
+	}
+	return fault
+}
+
+func count(t *testing.T, db *sql.DB, query string, args ...any) int {
+	t.Helper()
+	var n int
+	if err := db.QueryRowContext(context.WithoutCancel(t.Context()), query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+func exec(t *testing.T, db *sql.DB, format string, args ...any) {
+	t.Helper()
+	if _, err := db.ExecContext(t.Context(), fmt.Sprintf(format, args...)); err != nil {
+		t.Fatalf("%s: %v", format, err)
+	}
+}
