@@ -89,9 +89,9 @@ func TestWrongKeyIsRefusedAndReplacesNothing(t *testing.T) {
 	store := &memoryStore{}
 	mustOpen(t, mustKey(t, rawKey), store)
 	before := bytes.Clone(store.record)
-	for _, setting := range []string{otherKey, "passphrase:correct horse battery"} {
+	for setting, says := range map[string]string{otherKey: "came from ENCRYPTION_KEY", "passphrase:correct horse battery": "made with a 32-byte key, while ENCRYPTION_KEY holds a passphrase"} {
 		_, err := Open(t.Context(), mustKey(t, setting), store)
-		if !errors.Is(err, ErrWrongKey) || !strings.Contains(err.Error(), "ENCRYPTION_KEY") {
+		if !errors.Is(err, ErrWrongKey) || !strings.HasPrefix(err.Error(), "ENCRYPTION_KEY: ") || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", setting, err)
 		}
 	}
