@@ -120,6 +120,7 @@ func IsCode(err error, code Code) bool { return err != nil && CodeOf(err) == cod
 // ErrConflict is what a store returns when a row changed between read and write; the service reads again and decides anew.
 var ErrConflict = errors.New("the row changed meanwhile")
 
-func notFound(what, id string) *Error {
+// NotFound is the same for what never was and for what is somebody else's.
+func NotFound(what, id string) *Error {
 	return E(CodeNotFound, fmt.Sprintf("There is no %s %q.", what, id), "Check the id.")
 }

@@ -99,7 +99,7 @@ func (s *Service) customerFor(ctx context.Context, u *unit, in SignUp) (*Custome
 			return nil, err
 		}
 		if live {
-			return nil, customerExists()
+			return nil, CustomerExists()
 		}
 		return c, nil // signed up before and cancelled: the same customer, a new request
 	case IsCode(err, CodeNotFound):
@@ -112,7 +112,8 @@ func (s *Service) customerFor(ctx context.Context, u *unit, in SignUp) (*Custome
 	return nil, err
 }
 
-func customerExists() *Error {
+// CustomerExists refuses a second live request of one email.
+func CustomerExists() *Error {
 	return FieldError(CodeCustomerExists, "email", "This email already has a place in the line or a running tenant.",
 		"Use the status link you were given, or ask for a fresh one at /api/v1/status/lookup.")
 }

@@ -137,9 +137,9 @@ func (s *Service) Tenant(ctx context.Context, id string) (*Tenant, error) {
 	return view(ctx, s, func(tx Tx) (*Tenant, error) { return tx.Tenant(ctx, id) })
 }
 
-// Audit gives a page of the log, newest first.
-func (s *Service) Audit(ctx context.Context, before string, limit int) ([]*AuditEntry, error) {
-	return view(ctx, s, func(tx Tx) ([]*AuditEntry, error) { return tx.ListAudit(ctx, before, limit) })
+// Audit gives a page of the log, newest first; target "" is all.
+func (s *Service) Audit(ctx context.Context, target, before string, limit int) ([]*AuditEntry, error) {
+	return view(ctx, s, func(tx Tx) ([]*AuditEntry, error) { return tx.ListAudit(ctx, target, before, limit) })
 }
 
 // Stats are the operators' numbers, measured when they are asked for.

@@ -65,8 +65,8 @@ type AuditEntry struct {
 // AuditStore keeps the log of changes.
 type AuditStore interface {
 	AppendAudit(ctx context.Context, e *AuditEntry) error
-	// ListAudit gives the newest first, those before the given id.
-	ListAudit(ctx context.Context, before string, limit int) ([]*AuditEntry, error)
+	// ListAudit gives the newest first: those of the target ("" is all) before the given id ("" is from the newest).
+	ListAudit(ctx context.Context, target, before string, limit int) ([]*AuditEntry, error)
 }
 
 // InstanceStore knows which hubs are alive. A request's lease is good as long as its hub is.

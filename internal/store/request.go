@@ -1,0 +1,284 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+// InsertCustomer implements hub.RequestStore.
+func (t *Tx) InsertCustomer(ctx context.Context, c *hub.Customer) error {
+	_, err := t.tx.ExecContext(ctx, `
+		INSERT INTO customers (id, email, company_name, contact_name, phone, billing, search, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		c.ID, c.Email, c.CompanyName, c.ContactName, c.Phone, asJSON{c.Billing},
+		strings.ToLower(c.Email+"\n"+c.CompanyName+"\n"+c.ContactName), stamp(c.CreatedAt))
+	if isUnique(err) {
+		return hub.CustomerExists()
+	}
+	return err
+}
+
+// CustomerByEmail implements hub.RequestStore.
+func (t *Tx) CustomerByEmail(ctx context.Context, email string) (*hub.Customer, error) {
+	var c hub.Customer
+	err := t.tx.QueryRowContext(ctx, `
+		SELECT id, email, company_name, contact_name, phone, billing, created_at FROM customers WHERE email = $1`, email).
+		Scan(&c.ID, &c.Email, &c.CompanyName, &c.ContactName, &c.Phone, scanJSON{&c.Billing}, scanTime{&c.CreatedAt})
+	return &c, orNotFound(err, "customer", email)
+}
+
+const requestSelect = `
+	SELECT r.id, r.customer_id, r.plan, r.features, r.priority, r.way, r.state, r.assigned_to, r.tenant_id, r.notes, r.billing_cycle,
+	       r.referral_source, r.special_requirements, r.enqueued_at, r.claimed_at, r.credentials_at, r.started_at, r.finished_at,
+	       r.updated_at, r.overdue_at, r.failure, r.worker, r.fence, r.version, c.email, c.company_name, c.contact_name, coalesce(o.name, '')
+	FROM requests r JOIN customers c ON c.id = r.customer_id LEFT JOIN operators o ON o.id = r.assigned_to`
+
+// lineOrder is the total order of the line.
+const lineOrder = ` ORDER BY r.priority DESC, r.enqueued_at, r.id`
+
+func scanRequest(row interface{ Scan(...any) error }) (*hub.Request, error) {
+	var r hub.Request
+	err := row.Scan(&r.ID, &r.CustomerID, &r.Plan, scanJSON{&r.Features}, &r.Priority, &r.Way, &r.State, &r.AssignedTo, &r.TenantID, &r.Notes,
+		&r.BillingCycle, &r.ReferralSource, &r.SpecialRequirements, scanTime{&r.EnqueuedAt}, scanTimeOrNull{&r.ClaimedAt},
+		scanTimeOrNull{&r.CredentialsAt}, scanTimeOrNull{&r.StartedAt}, scanTimeOrNull{&r.FinishedAt}, scanTime{&r.UpdatedAt},
+		scanTimeOrNull{&r.OverdueAt}, scanJSON{&r.Failure}, &r.Worker, &r.Fence, &r.Version,
+		&r.Customer.Email, &r.Customer.CompanyName, &r.Customer.ContactName, &r.AssigneeName)
+	return &r, err
+}
+
+// InsertRequest implements hub.RequestStore.
+func (t *Tx) InsertRequest(ctx context.Context, r *hub.Request) error {
+	r.Version = 1
+	_, err := t.tx.ExecContext(ctx, `
+		INSERT INTO requests (id, customer_id, plan, features, priority, way, state, assigned_to, tenant_id, notes, billing_cycle,
+			referral_source, special_requirements, enqueued_at, claimed_at, credentials_at, started_at, finished_at, updated_at,
+			overdue_at, failure, worker, fence, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
+		r.ID, r.CustomerID, r.Plan, asJSON{r.Features}, r.Priority, string(r.Way), string(r.State), r.AssignedTo, r.TenantID, r.Notes,
+		r.BillingCycle, r.ReferralSource, r.SpecialRequirements, stamp(r.EnqueuedAt), stampOrNull(r.ClaimedAt),
+		stampOrNull(r.CredentialsAt), stampOrNull(r.StartedAt), stampOrNull(r.FinishedAt), stamp(r.UpdatedAt), stampOrNull(r.OverdueAt),
+		asJSON{r.Failure}, r.Worker, r.Fence, r.Version)
+	if isUnique(err) { // ids are random: it can only be the one live request of the customer
+		return hub.CustomerExists()
+	}
+	return err
+}
+
+// UpdateRequest implements hub.RequestStore.
+func (t *Tx) UpdateRequest(ctx context.Context, r *hub.Request) error {
+	res, err := t.tx.ExecContext(ctx, `
+		UPDATE requests SET priority = $3, state = $4, assigned_to = $5, tenant_id = $6, notes = $7, claimed_at = $8, credentials_at = $9,
+			started_at = $10, finished_at = $11, updated_at = $12, failure = $13, worker = $14, fence = $15, version = version + 1
+		WHERE id = $1 AND version = $2`,
+		r.ID, r.Version, r.Priority, string(r.State), r.AssignedTo, r.TenantID, r.Notes, stampOrNull(r.ClaimedAt), stampOrNull(r.CredentialsAt),
+		stampOrNull(r.StartedAt), stampOrNull(r.FinishedAt), stamp(r.UpdatedAt), asJSON{r.Failure}, r.Worker, r.Fence)
+	if err := changedOne(res, err); err != nil {
+		return err
+	}
+	r.Version++
+	return nil
+}
+
+// changedOne is hub.ErrConflict unless the statement changed exactly one row.
+func changedOne(res sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return err
+	} else if n != 1 {
+		return hub.ErrConflict
+	}
+	return nil
+}
+
+func orNotFound(err error, what, id string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return hub.NotFound(what, id)
+	}
+	return err
+}
+
+// Request implements hub.RequestStore.
+func (t *Tx) Request(ctx context.Context, id string) (*hub.Request, error) {
+	r, err := scanRequest(t.tx.QueryRowContext(ctx, requestSelect+` WHERE r.id = $1`, id))
+	return r, orNotFound(err, "request", id)
+}
+
+// LockRequest implements hub.RequestStore.
+func (t *Tx) LockRequest(ctx context.Context, id string) (*hub.Request, error) {
+	r, err := scanRequest(t.tx.QueryRowContext(ctx, requestSelect+` WHERE r.id = $1`+t.d.lockRow, id))
+	return r, orNotFound(err, "request", id)
+}
+
+// LockNext implements hub.RequestStore.
+func (t *Tx) LockNext(ctx context.Context) (*hub.Request, bool, error) {
+	r, err := scanRequest(t.tx.QueryRowContext(ctx, requestSelect+` WHERE r.state = 'pending'`+lineOrder+` LIMIT 1`+t.d.lockFree))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	return r, err == nil, err
+}
+
+// LiveRequest implements hub.RequestStore.
+func (t *Tx) LiveRequest(ctx context.Context, customerID string) (*hub.Request, bool, error) {
+	r, err := scanRequest(t.tx.QueryRowContext(ctx, requestSelect+` WHERE r.customer_id = $1 AND r.state <> 'cancelled'`, customerID))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	return r, err == nil, err
+}
+
+// ListRequests implements hub.RequestStore.
+func (t *Tx) ListRequests(ctx context.Context, f hub.RequestFilter) ([]*hub.Request, error) {
+	var w where
+	w.equal("r.state", string(f.State))
+	w.equal("r.plan", f.Plan)
+	w.equal("r.assigned_to", f.AssignedTo)
+	if f.Query != "" {
+		w.add(`c.search LIKE $%d ESCAPE '!'`, "%"+escapeLike(strings.ToLower(f.Query))+"%")
+	}
+	if f.OverdueAt != nil {
+		w.add(`r.overdue_at < $%d AND r.state NOT IN ('completed', 'cancelled')`, stamp(*f.OverdueAt))
+	}
+	if k := f.After; k != nil {
+		n := len(w.args)
+		w.args = append(w.args, k.Priority, stamp(k.EnqueuedAt), k.ID)
+		w.parts = append(w.parts, fmt.Sprintf(`(r.priority < $%d OR (r.priority = $%d AND (r.enqueued_at, r.id) > ($%d, $%d)))`, n+1, n+1, n+2, n+3))
+	}
+	return t.requests(ctx, requestSelect+w.String()+lineOrder+fmt.Sprintf(` LIMIT %d`, f.Limit), w.args...)
+}
+
+func (t *Tx) requests(ctx context.Context, query string, args ...any) ([]*hub.Request, error) {
+	rows, err := t.tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanRequest)
+}
+
+// PendingAutomatic implements hub.RequestStore.
+func (t *Tx) PendingAutomatic(ctx context.Context, n int) ([]*hub.Request, error) {
+	return t.requests(ctx, requestSelect+` WHERE r.state = 'pending' AND r.way = 'automatic'`+lineOrder+` LIMIT $1`, n)
+}
+
+// Abandoned implements hub.RequestStore.
+func (t *Tx) Abandoned(ctx context.Context, live []string, n int) ([]*hub.Request, error) {
+	var w where
+	w.parts = append(w.parts, `r.worker <> ''`, `r.state IN ('in_progress', 'credentials_received', 'migrating')`)
+	for _, id := range live {
+		w.add(`r.worker <> $%d`, id)
+	}
+	return t.requests(ctx, requestSelect+w.String()+fmt.Sprintf(` LIMIT %d`, n)+t.d.lockFree, w.args...)
+}
+
+// Ahead implements hub.RequestStore.
+func (t *Tx) Ahead(ctx context.Context, k hub.LineKey, way hub.Way) (hub.Ahead, error) {
+	var a hub.Ahead
+	err := t.tx.QueryRowContext(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE way = $4) FROM requests
+		WHERE state = 'pending' AND (priority > $1 OR (priority = $1 AND (enqueued_at, id) < ($2, $3)))`,
+		k.Priority, stamp(k.EnqueuedAt), k.ID, string(way)).Scan(&a.All, &a.SameWay)
+	return a, err
+}
+
+// PutStatusToken implements hub.RequestStore.
+func (t *Tx) PutStatusToken(ctx context.Context, hash []byte, requestID string) error {
+	_, err := t.tx.ExecContext(ctx, `INSERT INTO status_tokens (hash, request_id, created_at) VALUES ($1, $2, $3)`, hash, requestID, stamp(t.now))
+	return err
+}
+
+// RequestByStatusToken implements hub.RequestStore.
+func (t *Tx) RequestByStatusToken(ctx context.Context, hash []byte) (*hub.Request, error) {
+	r, err := scanRequest(t.tx.QueryRowContext(ctx, requestSelect+` JOIN status_tokens s ON s.request_id = r.id WHERE s.hash = $1`, hash))
+	return r, orNotFound(err, "status link", "…")
+}
+
+// Counts implements hub.RequestStore.
+func (t *Tx) Counts(ctx context.Context, dayStart time.Time) (hub.Counts, error) {
+	c := hub.Counts{ByState: map[hub.State]int{}}
+	rows, err := t.tx.QueryContext(ctx, `
+		SELECT state, priority, count(*),
+		       count(*) FILTER (WHERE finished_at >= $1),
+		       count(*) FILTER (WHERE finished_at >= $2),
+		       count(*) FILTER (WHERE overdue_at < $3),
+		       min(enqueued_at)
+		FROM requests GROUP BY state, priority`, stamp(dayStart), stamp(t.now.Add(-time.Hour)), stamp(t.now))
+	if err != nil {
+		return c, err
+	}
+	type group struct {
+		state                             hub.State
+		priority, n, today, hour, overdue int
+		oldest                            time.Time
+	}
+	groups, err := collect(rows, func(row interface{ Scan(...any) error }) (group, error) {
+		var g group
+		err := row.Scan(&g.state, &g.priority, &g.n, &g.today, &g.hour, &g.overdue, scanTime{&g.oldest})
+		return g, err
+	})
+	if err != nil {
+		return c, err
+	}
+	for _, g := range groups {
+		c.ByState[g.state] += g.n
+		switch g.state {
+		case hub.Pending:
+			c.Pending[g.priority] += g.n
+			if c.OldestPending == nil || g.oldest.Before(*c.OldestPending) {
+				c.OldestPending = &g.oldest
+			}
+		case hub.Completed:
+			c.CompletedToday += g.today
+			c.CompletedHour += g.hour
+		case hub.Failed:
+			c.FailedToday += g.today
+		}
+		if !g.state.Final() {
+			c.Overdue += g.overdue
+		}
+	}
+	c.AverageWait, err = t.averageWait(ctx)
+	return c, err
+}
+
+// averageWait is over those claimed within the last 24 hours; at most a thousand of them, which is plenty for an average.
+func (t *Tx) averageWait(ctx context.Context) (time.Duration, error) {
+	rows, err := t.tx.QueryContext(ctx, `
+		SELECT enqueued_at, claimed_at FROM requests WHERE claimed_at >= $1 ORDER BY claimed_at DESC LIMIT 1000`, stamp(t.now.Add(-24*time.Hour)))
+	if err != nil {
+		return 0, err
+	}
+	waits, err := collect(rows, scanSpan)
+	if err != nil || len(waits) == 0 {
+		return 0, err
+	}
+	var sum time.Duration
+	for _, w := range waits {
+		sum += w
+	}
+	return sum / time.Duration(len(waits)), nil
+}
+
+// ServiceTimes implements hub.RequestStore.
+func (t *Tx) ServiceTimes(ctx context.Context, w hub.Way, n int) ([]time.Duration, error) {
+	rows, err := t.tx.QueryContext(ctx, `
+		SELECT claimed_at, finished_at FROM requests
+		WHERE state = 'completed' AND way = $1 AND claimed_at IS NOT NULL ORDER BY finished_at DESC LIMIT $2`, string(w), n)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanSpan)
+}
+
+func scanSpan(row interface{ Scan(...any) error }) (time.Duration, error) {
+	var from, to time.Time
+	err := row.Scan(scanTime{&from}, scanTime{&to})
+	return to.Sub(from), err
+}
