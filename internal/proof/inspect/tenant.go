@@ -1,0 +1,188 @@
+package inspect
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	_ "modernc.org/sqlite" // the driver of the tenants' files
+)
+
+// Judge compares tenants' files with a catalog. It is safe for concurrent use.
+type Judge struct {
+	catalog *Catalog
+
+	mu   sync.Mutex
+	seen map[string]*Expected
+}
+
+// NewJudge makes a judge by a catalog.
+func NewJudge(c *Catalog) *Judge { return &Judge{catalog: c, seen: map[string]*Expected{}} }
+
+// Expected is how a database with a feature set must look.
+type Expected struct {
+	Facts  Facts
+	Ledger map[string]string // step → checksum of its text
+}
+
+// Expect builds the expectation for a feature set on an empty database in memory; each set is built once.
+func (j *Judge) Expect(ctx context.Context, features []string) (*Expected, error) {
+	key := slices.Sorted(slices.Values(features))
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if e := j.seen[strings.Join(key, " ")]; e != nil {
+		return e, nil
+	}
+	scripts, err := j.catalog.scripts(features)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", ":memory:?_pragma=foreign_keys(1)")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	db.SetMaxOpenConns(1) // each connection would have a memory of its own
+	e := &Expected{Ledger: map[string]string{}}
+	for _, s := range scripts {
+		if _, err := db.ExecContext(ctx, s.sql); err != nil {
+			return nil, fmt.Errorf("the catalog's %s does not run on an empty database: %w", s.step, err)
+		}
+		e.Ledger[s.step] = digest(s.sql)
+	}
+	if e.Facts, err = Of(ctx, db); err != nil {
+		return nil, err
+	}
+	j.seen[strings.Join(key, " ")] = e
+	return e, nil
+}
+
+// Tenant opens a tenant's file as a program of the customer's would and lists what is not as the catalog promises; none means that all is well.
+func (j *Judge) Tenant(ctx context.Context, file string, features []string) ([]string, error) {
+	want, err := j.Expect(ctx, features)
+	if err != nil {
+		return nil, err
+	}
+	db, err := Open(file)
+	if err != nil {
+		return nil, err
+	}
+	wrong, err := compare(ctx, db, want)
+	return wrong, errors.Join(err, db.Close())
+}
+
+// Open opens a file that must be there, as a customer's program would.
+func Open(file string) (*sql.DB, error) {
+	u := url.URL{Scheme: "file", Path: file, RawQuery: "mode=rw&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return db, nil
+}
+
+func compare(ctx context.Context, db *sql.DB, want *Expected) ([]string, error) {
+	var wrong []string
+	var whole string
+	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&whole); err != nil {
+		return nil, fmt.Errorf("it is no sound database: %w", err)
+	}
+	if whole != "ok" {
+		wrong = append(wrong, "integrity: "+whole)
+	}
+	var dangling int
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM pragma_foreign_key_check`).Scan(&dangling); err != nil {
+		return nil, err
+	}
+	if dangling > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d rows refer to rows that are not there", dangling))
+	}
+	facts, err := Of(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	wrong = append(wrong, want.Facts.Diff(facts)...)
+	ledger, err := compareLedger(ctx, db, want.Ledger)
+	if err != nil {
+		return nil, err
+	}
+	wrong = append(wrong, ledger...)
+	var owners int
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM kitshub_identity`).Scan(&owners); err != nil {
+		return nil, fmt.Errorf("look for the identity: %w", err)
+	}
+	if owners != 1 {
+		wrong = append(wrong, fmt.Sprintf("the identity has %d rows instead of one", owners))
+	}
+	return wrong, nil
+}
+
+func compareLedger(ctx context.Context, db *sql.DB, want map[string]string) ([]string, error) {
+	var wrong []string
+	times := map[string]int{}
+	err := each(ctx, db, `SELECT step, checksum FROM kitshub_ledger ORDER BY step`, func(step, sum string) {
+		times[step]++
+		switch expected, ok := want[step]; {
+		case !ok:
+			wrong = append(wrong, "the ledger has a step that the catalog has not: "+step)
+		case sum != expected:
+			wrong = append(wrong, "the ledger has another checksum for "+step)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	for step := range want {
+		if times[step] != 1 {
+			wrong = append(wrong, fmt.Sprintf("the ledger has %s %d times instead of once", step, times[step]))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong, nil
+}
+
+// Diff says how got differs from f, ordered.
+func (f Facts) Diff(got Facts) []string {
+	var out []string
+	for what, how := range f {
+		switch g, ok := got[what]; {
+		case !ok:
+			out = append(out, what+" is missing")
+		case g != how:
+			out = append(out, fmt.Sprintf("%s is %q instead of %q", what, g, how))
+		}
+	}
+	for what := range got {
+		if _, ok := f[what]; !ok {
+			out = append(out, what+" is there, and the catalog has none")
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Effects counts the rows of one table by their text, for checks that count how often something was done.
+func Effects(ctx context.Context, file, query string) (map[string]int, error) {
+	db, err := Open(file)
+	if err != nil {
+		return nil, err
+	}
+	times := map[string]int{}
+	err = each(ctx, db, query, func(what, _ string) { times[what]++ })
+	return times, errors.Join(err, db.Close())
+}
+
+// Plan finds a plan.
+func (c *Catalog) Plan(id string) (Plan, bool) {
+	i := slices.IndexFunc(c.Plans, func(p Plan) bool { return p.ID == id })
+	if i < 0 {
+		return Plan{}, false
+	}
+	return c.Plans[i], true
+}
