@@ -102,8 +102,15 @@ func edited(s hub.Step, was string) error {
 }
 
 func leaveRow(ctx context.Context, q execQuerier, s hub.Step, took time.Duration) error {
-	_, err := q.ExecContext(ctx, `UPDATE kitshub_ledger SET duration_us = $1 WHERE step = $2`, took.Microseconds(), s.Name)
-	return fault("writing the ledger", err)
+	res, err := q.ExecContext(ctx, `UPDATE kitshub_ledger SET duration_us = $1 WHERE step = $2`, took.Microseconds(), s.Name)
+	if err != nil {
+		return fault("writing the ledger", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 1 {
+		return fault("writing the ledger", err)
+	}
+	return &hub.StepError{Class: hub.ClassCatalog, File: s.Source.File, Err: fmt.Errorf(
+		"step %q removed its own row from kitshub_ledger; that table is the hub's: leave it out of the script", s.Name)}
 }
 
 // applyLoose runs a no-transaction script, then writes its row.

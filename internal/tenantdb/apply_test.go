@@ -200,3 +200,12 @@ func TestApplyNamesADeferredConstraint(t *testing.T) {
 		apply(t, db, d, effects)
 	})
 }
+
+func TestApplyRefusesAScriptThatTakesItsRowAway(t *testing.T) {
+	onEach(t, func(t *testing.T, d hub.Dialect, open func() *sql.DB) {
+		db := open()
+		s := migration("core/0001_greedy", "CREATE TABLE a (n INTEGER); DELETE FROM kitshub_ledger;")
+		wantFault(t, newDB().Apply(t.Context(), db, d, s), hub.ClassCatalog, s.Source.File, 0)
+		exec(t, db, "CREATE TABLE a (n INTEGER)") // nothing of it stayed
+	})
+}

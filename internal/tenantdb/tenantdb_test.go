@@ -19,24 +19,25 @@ import (
 	"github.com/kitshub/kitshub/internal/testkit"
 )
 
-// engine is a place to run the same test on; open may be called more than once for connections of their own to one database.
+// engine is what the same test runs on.
 type engine struct {
 	name    string
 	dialect hub.Dialect
-	fresh   func(t *testing.T) (open func() *sql.DB)
+	driver  string
+	place   func(t *testing.T) (dsn string) // an empty database
 }
 
 var engines = []engine{
-	{"sqlite", hub.SQLite, func(t *testing.T) func() *sql.DB {
-		path := filepath.Join(t.TempDir(), "tenant.db")
-		return func() *sql.DB {
-			return opened(t, "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=journal_mode(WAL)")
-		}
+	{"sqlite", hub.SQLite, "sqlite", func(t *testing.T) string {
+		return "file:" + filepath.Join(t.TempDir(), "tenant.db") + "?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=journal_mode(WAL)"
 	}},
-	{"postgres", hub.Postgres, func(t *testing.T) func() *sql.DB {
-		address := testkit.Postgres(t)
-		return func() *sql.DB { return opened(t, "pgx", address) }
-	}},
+	{"postgres", hub.Postgres, "pgx", func(t *testing.T) string { return testkit.Postgres(t) }},
+}
+
+// fresh gives an empty database; open may be called more than once, for connections of their own.
+func (e engine) fresh(t *testing.T) (open func() *sql.DB) {
+	dsn := e.place(t)
+	return func() *sql.DB { return opened(t, e.driver, dsn) }
 }
 
 func opened(t *testing.T, driver, dsn string) *sql.DB {

@@ -326,6 +326,22 @@ func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
 	}
 }
 
+// Open looks first, but the file may go in between; the connection itself must not make it either.
+func TestConnectionsNeverCreate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gone.db")
+	db, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.PingContext(t.Context()); err == nil {
+		t.Error("connected to a file that is not there")
+	}
+	if there, err := exists(path); there || err != nil {
+		t.Errorf("the file was made (%v)", err)
+	}
+}
+
 func TestNewRefusesABadConfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
