@@ -1,0 +1,81 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// statusClientGone is what log and metrics show where the caller left before the answer (as nginx does). It is never sent.
+const statusClientGone = 499
+
+// Observe is told of each answered call, for metrics. route is a pattern, never a path.
+type Observe func(route, method string, status int, took time.Duration)
+
+// AccessLog writes one line for each call and tells observe (may be nil). It never writes a path or a query, because they may hold tokens.
+func AccessLog(log *slog.Logger, observe Observe) Middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			rec := &recorder{ResponseWriter: w}
+			defer func() {
+				// Also on the way out of a panic (http.ErrAbortHandler): a cut connection is a line too.
+				report(log, observe, rec, r, time.Since(start))
+			}()
+			next.ServeHTTP(rec, r)
+		})
+	}
+}
+
+func report(log *slog.Logger, observe Observe, rec *recorder, r *http.Request, took time.Duration) {
+	route, actor := "", ""
+	if c := callFrom(r.Context()); c != nil {
+		route, actor = c.seen()
+	}
+	if route == "" { // the outer ServeMux writes its match into the request it was given
+		route = r.Pattern
+		if _, path, found := strings.Cut(route, " "); found {
+			route = path
+		}
+	}
+	if route == "" {
+		route = "unmatched"
+	}
+	status := rec.status
+	switch gone := r.Context().Err() != nil; {
+	case gone && (status == 0 || status == http.StatusServiceUnavailable):
+		status = statusClientGone
+	case status == 0:
+		status = http.StatusOK
+	}
+	if observe != nil {
+		observe(route, knownMethod(r.Method), status, took)
+	}
+	attrs := []slog.Attr{
+		slog.String("method", knownMethod(r.Method)), slog.String("route", route), slog.Int("status", status),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.Int64("bytes", rec.bytes), slog.String("request_id", RequestID(r.Context())),
+	}
+	if t := TraceID(r.Context()); t != "" {
+		attrs = append(attrs, slog.String("trace_id", t))
+	}
+	if actor != "" {
+		attrs = append(attrs, slog.String("actor", actor))
+	}
+	level := slog.LevelInfo
+	switch route {
+	case "/livez", "/readyz", "/metrics": // asked every few seconds by machines
+		level = slog.LevelDebug
+	}
+	log.LogAttrs(context.WithoutCancel(r.Context()), level, "http", attrs...)
+}
+
+// knownMethod keeps invented methods out of metrics.
+func knownMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "OTHER"
+}
