@@ -3,6 +3,8 @@ package hub
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -42,11 +44,7 @@ func (s *Service) Reap(ctx context.Context) error {
 		if err != nil {
 			return found{}, err
 		}
-		ids := make([]string, 0, len(live))
-		for id := range live {
-			ids = append(ids, id)
-		}
-		left, err := u.Abandoned(ctx, ids, reapAtOnce)
+		left, err := u.Abandoned(ctx, slices.Collect(maps.Keys(live)), reapAtOnce)
 		if err != nil {
 			return found{}, err
 		}
@@ -81,6 +79,12 @@ func (s *Service) Reap(ctx context.Context) error {
 	}
 	s.log.WarnContext(ctx, "a hub is gone; its unfinished requests are taken up", "hubs", out.buried, "requests", out.abandoned)
 	return nil
+}
+
+// Alive gives the ids of the hubs that beat lately, this one among them.
+func (s *Service) Alive(ctx context.Context) ([]string, error) {
+	live, err := view(ctx, s, func(tx Tx) (map[string]bool, error) { return s.liveIDs(ctx, tx) })
+	return slices.Collect(maps.Keys(live)), err
 }
 
 // liveIDs gives the instances that beat lately; this one counts always.

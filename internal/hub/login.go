@@ -122,7 +122,9 @@ func (s *Service) Login(ctx context.Context, email, password string) (*Operator,
 	wrong := E(CodeUnauthenticated, "Email or password is wrong.", "Try again; an admin can set a new password.")
 	o, err := view(ctx, s, func(tx Tx) (*Operator, error) { return tx.OperatorByEmail(ctx, NormalizeEmail(email)) })
 	if IsCode(err, CodeNotFound) || (err == nil && o.DisabledAt != nil) {
-		s.passwords.Burn(ctx, password)
+		if err := s.passwords.Burn(ctx, password); err != nil {
+			return nil, "", err
+		}
 		return nil, "", wrong
 	}
 	if err != nil {

@@ -21,7 +21,8 @@ type Passwords interface {
 	// Verify compares; rehash says that the stored hash has weaker parameters than today's.
 	Verify(ctx context.Context, password, encoded string) (ok, rehash bool, err error)
 	// Burn takes as long as Verify, for accounts that do not exist.
-	Burn(ctx context.Context, password string)
+	// Like Verify it is CodeUnavailable when too many wait.
+	Burn(ctx context.Context, password string) error
 	// Check gives nil or a CodeWeakPassword with every failed criterion.
 	Check(password string, identity ...string) *Error
 }
@@ -102,6 +103,9 @@ func New(d Deps) *Service {
 		publicURL: strings.TrimRight(d.PublicURL, "/"), instance: d.Instance, home: d.Home, workers: d.Workers,
 	}
 }
+
+// SetPublicURL is for a hub that learns its address only when it listens; it is called before anything else runs.
+func (s *Service) SetPublicURL(u string) { s.publicURL = strings.TrimRight(u, "/") }
 
 // Catalog gives the catalog in force.
 func (s *Service) Catalog() *Catalog { return s.catalogs.Current() }

@@ -18,7 +18,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -124,32 +123,60 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Migrate brings the schema to this version. Several processes may do so at once.
-func (s *Store) Migrate(ctx context.Context) error {
+// Migrate brings the schema to this version, and then whatever else shares the database (the job engine's tables). Several processes may do
+// so at once: one works, the others wait and find it done.
+func (s *Store) Migrate(ctx context.Context, also ...func(context.Context) error) error {
+	unlock, err := s.lockSchema(ctx)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer unlock()
 	dir, err := fs.Sub(migrations, s.dialect.migrations)
 	if err != nil {
 		return err
 	}
-	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if s.dir != "" {
-		l := flock.New(filepath.Join(s.dir, "migrate.lock"))
-		if err := l.Lock(); err != nil {
-			return err
-		}
-		defer func() { _ = l.Unlock() }() // ends with the process at the latest
-	} else {
-		locker, err := lock.NewPostgresSessionLocker()
-		if err != nil {
-			return err
-		}
-		opts = append(opts, goose.WithSessionLocker(locker))
-	}
-	p, err := goose.NewProvider(s.dialect.goose, s.write, dir, opts...)
+	p, err := goose.NewProvider(s.dialect.goose, s.write, dir, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
-	return s.explain(err)
+	if _, err := p.Up(ctx); err != nil {
+		return s.explain(err)
+	}
+	for _, f := range also {
+		if err := f(ctx); err != nil {
+			return s.explain(err)
+		}
+	}
+	return nil
+}
+
+// schemaLock is the advisory lock's number on Postgres: any, as long as it never changes ("kitshub" in ASCII).
+const schemaLock = 0x6b697473687562
+
+// lockSchema takes the lock that one migrating process holds: an advisory lock of a session on Postgres, a file lock on SQLite. Both end with
+// the process at the latest.
+func (s *Store) lockSchema(ctx context.Context) (unlock func(), err error) {
+	if s.pool == nil {
+		l := flock.New(filepath.Join(s.dir, "migrate.lock"))
+		if err := l.Lock(); err != nil {
+			return nil, err
+		}
+		return func() { _ = l.Unlock() }, nil
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(schemaLock)); err != nil {
+		conn.Release()
+		return nil, err
+	}
+	return func() {
+		if _, err := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(schemaLock)); err != nil {
+			_ = conn.Conn().Close(context.WithoutCancel(ctx)) // closing the session frees the lock for sure
+		}
+		conn.Release()
+	}, nil
 }
 
 // Ping implements hub.Store.
