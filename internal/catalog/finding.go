@@ -23,6 +23,7 @@ const (
 	RuleEdited            = "edited-migration"   // a released migration differs from catalog.lock
 	RuleRemoved           = "removed-migration"  // a released migration is gone
 	RuleLock              = "lock"               // catalog.lock cannot be read
+	RuleOrder             = "migration-order"    // a new migration before a released one
 	RuleSQL               = "sql"                // SQL that does not parse or does not run
 	RuleCheck             = "check"              // a check that finds a fault in an empty, freshly seeded database
 	RuleParity            = "dialects-differ"    // the dialects make different tables or columns

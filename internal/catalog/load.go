@@ -46,7 +46,15 @@ type loader struct {
 	fsys     fs.FS
 	plans    []planEntry
 	features []*feature
+	texts    []text            // every script file, also of scripts that lack a dialect
+	sums     map[string]string // checksum of every script file
 	findings []Finding
+}
+
+// text is one script file in one dialect: a portable file is two.
+type text struct {
+	hub.Source
+	dialect hub.Dialect
 }
 
 // feature is a hub.Feature with the places its parts came from.
@@ -55,11 +63,12 @@ type feature struct {
 	file     string // of its feature.yaml
 	position int
 	depends  []at[string]
+	broken   bool // its scripts are not all there: running them would only find what is found already
 }
 
 // read takes in everything that can be read; problems of the content are findings, only a failing file system is an error.
 func read(fsys fs.FS) (*loader, error) {
-	l := &loader{fsys: fsys}
+	l := &loader{fsys: fsys, sums: map[string]string{}}
 	if err := errors.Join(l.readPlans(), l.readFeatures()); err != nil {
 		return nil, err
 	}

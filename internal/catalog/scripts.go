@@ -24,6 +24,7 @@ func (l *loader) readScripts(f *feature, dir string) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", dir, err)
 	}
+	before := len(l.findings)
 	texts := map[string]map[hub.Dialect]hub.Source{}
 	var names []string
 	numbers := map[string]string{}
@@ -46,6 +47,7 @@ func (l *loader) readScripts(f *feature, dir string) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", file, err)
 		}
+		l.sums[file] = source(file, string(data)).Checksum
 		if texts[name] == nil {
 			texts[name] = map[hub.Dialect]hub.Source{}
 			names = append(names, name)
@@ -62,12 +64,14 @@ func (l *loader) readScripts(f *feature, dir string) error {
 				l.add(file, 1, RuleEmptyScript, "Write a statement, or remove the file.", "the script has no statement")
 			}
 			texts[name][d] = source(file, string(data))
+			l.texts = append(l.texts, text{Source: texts[name][d], dialect: d})
 		}
 	}
 	slices.Sort(names)
 	for _, name := range names {
 		l.addScript(f, name, texts[name])
 	}
+	f.broken = len(l.findings) > before
 	return nil
 }
 

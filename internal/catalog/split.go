@@ -8,8 +8,9 @@ import (
 
 // Statement is one SQL statement of a script.
 type Statement struct {
-	SQL  string // from its first token to its last: no closing semicolon, no comments around it
-	Line int    // 1-based line of the script on which it starts
+	SQL    string // from its first token to its last: no closing semicolon, no comments around it
+	Line   int    // 1-based line of the script on which it starts
+	Offset int    // its first byte in the script
 }
 
 // Split cuts a script into its statements. It knows what can hide a semicolon: quotes, comments, Postgres dollar quotes, parentheses (as in
@@ -26,7 +27,7 @@ func Split(sql string, d hub.Dialect) []Statement {
 		}
 		line += strings.Count(sql[counted:first], "\n")
 		counted = first
-		out = append(out, Statement{SQL: sql[first:last], Line: line})
+		out = append(out, Statement{SQL: sql[first:last], Line: line, Offset: first})
 		first = -1
 		body.reset()
 	}

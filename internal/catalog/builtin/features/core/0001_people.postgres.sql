@@ -35,7 +35,8 @@ CREATE TABLE people (
 CREATE INDEX people_name ON people (lower(name));
 CREATE TRIGGER people_touch BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION app.touch();
 
--- The person behind a sign-in. It reads people as the tables' owner, so that the policy on people can use it without asking itself.
+-- The person behind a sign-in. Like all functions that look something up for a policy it works as the tables' owner, whom app.allowed lets
+-- read: a stranger's right to read people cannot depend on reading people.
 CREATE FUNCTION app.person_of(subject text) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
     AS $$ SELECT id FROM public.people WHERE auth_subject = subject AND active $$;
@@ -62,4 +63,4 @@ CREATE FUNCTION app.allowed() RETURNS boolean
 ALTER TABLE people ENABLE ROW LEVEL SECURITY;
 ALTER TABLE people FORCE ROW LEVEL SECURITY;
 CREATE POLICY people_read ON people FOR SELECT USING ((SELECT app.allowed()));
--- people_write follows in 0002_roles, with the permissions it asks for. Until then nobody can write, the owner included.
+-- The policies for writing follow in 0002_roles, with the permissions they ask for. Until then nobody can write, the owner included.

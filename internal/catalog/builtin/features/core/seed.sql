@@ -1,14 +1,14 @@
 INSERT INTO roles (id, title, description, built_in) VALUES
     ('owner', 'Owner', 'May do everything.', true),
-    ('manager', 'Manager', 'Runs the daily business and may change people and settings.', true),
+    ('manager', 'Manager', 'Runs the daily business and may change settings.', true),
     ('staff', 'Staff', 'Works with the daily business.', true),
     ('accountant', 'Accountant', 'Keeps the books.', true),
     ('viewer', 'Viewer', 'Looks and changes nothing.', true)
 ON CONFLICT (id) DO NOTHING;
 
+-- Only the owner changes people: whoever may change who signs in as whom may become anybody.
 INSERT INTO role_permissions (role_id, permission) VALUES
     ('owner', '*'),
-    ('manager', 'people.write'),
     ('manager', 'settings.write'),
     ('manager', 'activity.read'),
     ('accountant', 'activity.read')

@@ -32,7 +32,7 @@ CREATE INDEX employees_department ON employees (department_id);
 CREATE INDEX employees_manager ON employees (manager_id);
 CREATE TRIGGER employees_touch BEFORE UPDATE ON employees FOR EACH ROW EXECUTE FUNCTION app.touch();
 
--- The employee that the session's person is, for the rules "one's own". It reads as the tables' owner, so that policies can use it freely.
+-- The employee that the session's person is, for the rules "one's own".
 CREATE FUNCTION app.employee_of(person text) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
     AS $$ SELECT id FROM public.employees WHERE person_id = person $$;
