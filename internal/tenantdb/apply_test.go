@@ -85,7 +85,7 @@ func TestApplyRefusesAScriptThatEndsItsTransaction(t *testing.T) {
 		db := open()
 		for _, word := range []string{"COMMIT", "rollback", "END", "Begin"} {
 			s := migration("shop/0001_own", "CREATE TABLE a (n INTEGER);\n"+word+";\nCREATE TABLE b (n INTEGER);")
-			wantFault(t, newDB().Apply(t.Context(), db, d, s), hub.ClassCatalog, s.Source.File, 2)
+			wantRefusal(t, newDB().Apply(t.Context(), db, d, s), hub.ClassCatalog, s.Source.File, 2)
 		}
 		exec(t, db, "CREATE TABLE a (n INTEGER)") // nothing of it ran
 	})
@@ -103,12 +103,12 @@ func TestApplyWithoutTransaction(t *testing.T) {
 		}
 		bad := migration("core/0003_bad", "INSERT INTO effects VALUES (3);\n\nINSERT INTO nowhere VALUES (1);")
 		bad.Source.NoTransaction = true
-		wantFault(t, newDB().Apply(t.Context(), db, d, bad), hub.ClassCatalog, bad.Source.File, 3)
+		wantRefusal(t, newDB().Apply(t.Context(), db, d, bad), hub.ClassCatalog, bad.Source.File, 3)
 		if n := count(t, db, "SELECT count(*) FROM kitshub_ledger"); n != 2 {
 			t.Errorf("%d ledger rows, want 2", n)
 		}
 		inside := migration("core/0004_vacuum", "VACUUM")
-		wantFault(t, newDB().Apply(t.Context(), db, d, inside), hub.ClassCatalog, inside.Source.File, 1)
+		wantRefusal(t, newDB().Apply(t.Context(), db, d, inside), hub.ClassCatalog, inside.Source.File, 1)
 	})
 }
 
@@ -152,7 +152,7 @@ func TestApplyEndsWithItsContext(t *testing.T) {
 
 func TestApplyRefusesOtherKinds(t *testing.T) {
 	onEach(t, func(t *testing.T, d hub.Dialect, open func() *sql.DB) {
-		wantFault(t, newDB().Apply(t.Context(), open(), d, step(hub.StepCheck, "core/check", "SELECT 1")), hub.ClassBug, "", 0)
+		wantRefusal(t, newDB().Apply(t.Context(), open(), d, step(hub.StepCheck, "core/check", "SELECT 1")), hub.ClassBug, "", 0)
 	})
 }
 
@@ -196,7 +196,7 @@ func TestApplyNamesADeferredConstraint(t *testing.T) {
 			CREATE TABLE c (p INTEGER REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED);
 			INSERT INTO c VALUES (7);`)
 		db := open()
-		wantFault(t, newDB().Apply(t.Context(), db, d, s), hub.ClassCatalog, s.Source.File, 0)
+		wantRefusal(t, newDB().Apply(t.Context(), db, d, s), hub.ClassCatalog, s.Source.File, 0)
 		apply(t, db, d, effects)
 	})
 }
@@ -205,7 +205,7 @@ func TestApplyRefusesAScriptThatTakesItsRowAway(t *testing.T) {
 	onEach(t, func(t *testing.T, d hub.Dialect, open func() *sql.DB) {
 		db := open()
 		s := migration("core/0001_greedy", "CREATE TABLE a (n INTEGER); DELETE FROM kitshub_ledger;")
-		wantFault(t, newDB().Apply(t.Context(), db, d, s), hub.ClassCatalog, s.Source.File, 0)
+		wantRefusal(t, newDB().Apply(t.Context(), db, d, s), hub.ClassCatalog, s.Source.File, 0)
 		exec(t, db, "CREATE TABLE a (n INTEGER)") // nothing of it stayed
 	})
 }

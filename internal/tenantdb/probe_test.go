@@ -33,7 +33,7 @@ func TestIdentify(t *testing.T) {
 		other.TenantID = "ten_2"
 		again.Generation = 2
 		for _, id := range []hub.Identity{other, again} {
-			wantFault(t, tenant.Identify(t.Context(), db, d, id), hub.ClassData, "", 0)
+			wantRefusal(t, tenant.Identify(t.Context(), db, d, id), hub.ClassData, "", 0)
 			if got, _, err := tenant.ReadIdentity(t.Context(), db, d); err != nil || got != newer {
 				t.Fatalf("a refusal changed the identity to %+v (%v)", got, err)
 			}
@@ -79,7 +79,7 @@ func TestProbe(t *testing.T) {
 			wantProbe(what, what, id, applied)
 		}
 		exec(t, db, "DROP TABLE kitshub_probe")
-		wantFault(t, tenant.Probe(t.Context(), db, d, someone, applied), hub.ClassBug, "", 0)
+		wantRefusal(t, tenant.Probe(t.Context(), db, d, someone, applied), hub.ClassBug, "", 0)
 	})
 }
 
@@ -140,7 +140,7 @@ func TestCheck(t *testing.T) {
 		if says := fault.Error(); !strings.Contains(says, "n=1, gone=NULL, note=ää") || utf8.RuneCountInString(says) > 400 {
 			t.Errorf("says %q (%d characters)", says, utf8.RuneCountInString(says))
 		}
-		wantFault(t, check("SELECT 1 WHERE 1 = 0;\nSELECT * FROM nowhere"), hub.ClassCatalog, "features/core/check.sql", 2)
+		wantRefusal(t, check("SELECT 1 WHERE 1 = 0;\nSELECT * FROM nowhere"), hub.ClassCatalog, "features/core/check.sql", 2)
 		if _, err := db.ExecContext(t.Context(), "INSERT INTO effects VALUES (3)"); err != nil {
 			t.Errorf("a check left its transaction open: %v", err)
 		}

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -91,18 +90,24 @@ func wantFault(t *testing.T, err error, class hub.Class, file string, line int) 
 	return fault
 }
 
-func count(t *testing.T, db *sql.DB, query string, args ...any) int {
+// wantRefusal is wantFault where class and place say all.
+func wantRefusal(t *testing.T, err error, class hub.Class, file string, line int) {
+	t.Helper()
+	_ = wantFault(t, err, class, file, line)
+}
+
+func count(t *testing.T, db *sql.DB, query string) int {
 	t.Helper()
 	var n int
-	if err := db.QueryRowContext(context.WithoutCancel(t.Context()), query, args...).Scan(&n); err != nil {
+	if err := db.QueryRowContext(context.WithoutCancel(t.Context()), query).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return n
 }
 
-func exec(t *testing.T, db *sql.DB, format string, args ...any) {
+func exec(t *testing.T, db *sql.DB, query string) {
 	t.Helper()
-	if _, err := db.ExecContext(t.Context(), fmt.Sprintf(format, args...)); err != nil {
-		t.Fatalf("%s: %v", format, err)
+	if _, err := db.ExecContext(t.Context(), query); err != nil {
+		t.Fatalf("%s: %v", query, err)
 	}
 }

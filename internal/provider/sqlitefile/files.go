@@ -38,7 +38,7 @@ func (t temp) publish(path string) error {
 		if there, lookErr := exists(path); lookErr != nil || there {
 			return errors.Join(lookErr, fs.ErrExist)
 		}
-		err = os.Rename(t.Name(), path)
+		err = os.Rename(t.Name(), path) //nolint:gosec // path is from Provider.path, which believes no place
 	}
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func sweep(dir string) error {
 }
 
 func sweepOne(path string) error {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // a name that ReadDir gave
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -79,7 +79,7 @@ func sweepOne(path string) error {
 	}
 	defer func() { _ = f.Close() }()
 	if err := lockFile(f); err != nil {
-		return nil //nolint:nilerr // its maker lives
+		return nil // its maker lives
 	}
 	return removeWithSiblings(path)
 }
@@ -100,7 +100,7 @@ func removeIfThere(path string) error {
 }
 
 func exists(path string) (bool, error) {
-	_, err := os.Lstat(path)
+	_, err := os.Lstat(path) //nolint:gosec // path is from Provider.path
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -116,7 +116,7 @@ func copyContent(dst, src *os.File) error {
 
 // syncDir makes names last: what was linked or removed in the directory stays so after a power cut.
 func syncDir(dir string) error {
-	f, err := os.Open(dir)
+	f, err := os.Open(dir) //nolint:gosec // a directory of Config
 	if err != nil {
 		return err
 	}
