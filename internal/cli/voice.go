@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/kitshub/kitshub/internal/app"
+	"github.com/kitshub/kitshub/internal/config"
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+// How we speak. Data goes to standard output, in a table or as JSON, so that it can be piped. Everything else goes to standard error: one
+// sentence that says what is wrong and one that says what to do, without stack, without secret, without "error:" three times over.
+
+// say writes one line to the person.
+func say(io Stdio, format string, args ...any) {
+	fmt.Fprintf(io.Err, "kitshub: "+format+"\n", args...) //nolint:errcheck // nobody is left to tell
+}
+
+// fail says what went wrong and gives the exit code.
+func fail(io Stdio, err error) int {
+	var problems *config.Error
+	if errors.As(err, &problems) {
+		say(io, "the configuration is not right:")
+		for _, p := range problems.Problems {
+			fmt.Fprintf(io.Err, "  %s: %s %s\n", p.Variable, p.Message, p.Fix) //nolint:errcheck // nobody is left to tell
+		}
+		return config.ExitCode
+	}
+	var bad *app.ConfigError
+	if errors.As(err, &bad) {
+		say(io, "the configuration is not right:")
+		fmt.Fprintf(io.Err, "  %v\n", bad) //nolint:errcheck // nobody is left to tell
+		return config.ExitCode
+	}
+	var quiet errDone
+	if errors.As(err, &quiet) {
+		return exitFail
+	}
+	var refusal *hub.Error
+	if errors.As(err, &refusal) {
+		say(io, "%s (%s)", refusal.Error(), refusal.Code)
+		for _, f := range refusal.Fields {
+			fmt.Fprintf(io.Err, "  %s: %s (%s)\n", f.Field, f.Error(), f.Code) //nolint:errcheck // nobody is left to tell
+		}
+		return exitFail
+	}
+	say(io, "%v", err)
+	return exitFail
+}
+
+// errDone fails a command that has said everything itself.
+type errDone struct{}
+
+// Error implements error.
+func (errDone) Error() string { return "failed" }
+
+// output is how a listing is printed.
+type output struct {
+	Output string `short:"o" enum:"table,json" default:"table" help:"table or json."`
+}
+
+// print writes rows as an aligned table or v as JSON.
+func (o output) print(w io.Writer, v any, head []string, rows [][]string) error {
+	if o.Output == "json" {
+		return writeJSON(w, v)
+	}
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, r := range append([][]string{head}, rows...) {
+		if _, err := fmt.Fprintln(t, strings.Join(r, "\t")); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
