@@ -8,10 +8,11 @@ import (
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
-// Statement is one SQL statement of a script and the 1-based line of the script on which it starts.
+// Statement is one SQL statement of a script: field for field what catalog.Split gives, so that it can be handed to New as it is.
 type Statement struct {
-	SQL  string
-	Line int
+	SQL    string
+	Line   int // 1-based line of the script on which it starts
+	Offset int // its first byte in the script
 }
 
 // DB implements hub.TenantDB for both dialects. It has no state of its own and may be used by any number of goroutines.
@@ -24,8 +25,9 @@ var _ hub.TenantDB = (*DB)(nil)
 // New takes the function that cuts a script into statements: catalog.Split. It is handed in, and typed by its shape, because adapters do not
 // import one another. It is used to find the line of a statement that failed, to run checks and no-transaction scripts one statement at a time.
 func New[S ~struct {
-	SQL  string
-	Line int
+	SQL    string
+	Line   int
+	Offset int
 }](split func(sql string, d hub.Dialect) []S,
 ) *DB {
 	return &DB{split: func(sql string, d hub.Dialect) []Statement {
