@@ -4,6 +4,7 @@ package pgserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -25,12 +26,15 @@ func binDir(ctx context.Context, opts Options) (string, error) {
 	if ok {
 		return dir, nil
 	}
+	if opts.NoInstall {
+		return "", errors.New("a throwaway Postgres needs the server's programs (15 or newer), which are not on this machine: install them, on Debian with `apt-get install postgresql`")
+	}
 	if opts.Logf != nil {
 		opts.Logf("installing Debian's postgresql, which is missing here")
 	}
 	err := debian.Install(ctx, "postgresql", func() bool { dir, ok = installed(); return ok })
 	if err != nil {
-		return "", fmt.Errorf("tests on Postgres need its server programs (15 or newer), or TEST_POSTGRES_URL with a server of your own: %w", err)
+		return "", fmt.Errorf("a throwaway Postgres needs the server's programs (15 or newer); tests also take a server of your own in TEST_POSTGRES_URL: %w", err)
 	}
 	return dir, nil
 }

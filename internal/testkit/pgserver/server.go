@@ -43,6 +43,8 @@ type Options struct {
 	Durable bool
 	// BinDir holds initdb and postgres; empty means: found on PATH or where Debian puts them, else installed.
 	BinDir string
+	// NoInstall leaves the machine as it is: missing programs are an error that says what to install.
+	NoInstall bool
 	// Settings are further server settings, by name, stronger than the ones chosen here.
 	Settings map[string]string
 	// Logf hears about slow steps (an installation); nil means nobody does.
