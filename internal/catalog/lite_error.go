@@ -10,7 +10,7 @@ import (
 var (
 	liteNoise = regexp.MustCompile(`^(?:SQL logic error: )?(.*?)(?: \(\d+\))?$`)
 	nearToken = regexp.MustCompile(`near "(.+?)": syntax error`)
-	nameInBad = regexp.MustCompile(`(?:no such (?:table|column|function|collation sequence): |has no column named |unknown datatype for \S+: "|already exists: )(?:main\.)?"?([^"\s(]+)`)
+	nameInBad = regexp.MustCompile(`(?:no such (?:table|column|function|collation sequence): |has no column named |unknown datatype for \S+: "|unknown table option: )(?:main\.)?"?([^"\s(]+)`)
 )
 
 // liteMessage is SQLite's own sentence without the driver's wrapping.
