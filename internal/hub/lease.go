@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -18,6 +19,33 @@ const (
 	reapAtOnce   = 200
 	firstWaiting = 64 // how many of the line's first automatic requests get a new job when a hub died: more than any hub holds unstarted
 )
+
+// runSet knows which requests this process is at. The lease names the process only; without this, a run that ended because the hub's
+// database was away would leave its request leased to a living hub that is not working on it.
+type runSet struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+// enter reports whether nobody in this process is at the request, who then is.
+func (s *runSet) enter(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ids[id] {
+		return false
+	}
+	if s.ids == nil {
+		s.ids = map[string]bool{}
+	}
+	s.ids[id] = true
+	return true
+}
+
+func (s *runSet) leave(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ids, id)
+}
 
 // errLeaseLost ends a run whose request was taken by somebody else.
 var errLeaseLost = errors.New("the request is in other hands now")

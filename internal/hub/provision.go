@@ -25,6 +25,10 @@ type run struct {
 // Errors: only those of the hub itself (its database is gone, ctx ended); then the job tries again. A step that fails is no error here:
 // the request is failed, with its reason.
 func (s *Service) Provision(ctx context.Context, requestID string) error {
+	if !s.runs.enter(requestID) {
+		return nil
+	}
+	defer s.runs.leave(requestID)
 	w, err := s.begin(ctx, requestID)
 	if w == nil || err != nil {
 		return err
@@ -58,7 +62,7 @@ func (s *Service) begin(ctx context.Context, id string) (*run, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Worker != "" {
+		if r.Worker != "" && r.Worker != s.instance { // our own is one that ended in an error: enter knows those that run
 			live, err := s.liveIDs(ctx, u)
 			if err != nil || live[r.Worker] {
 				return nil, err

@@ -93,6 +93,7 @@ type Service struct {
 	workers   int
 
 	pace paceCache
+	runs runSet
 }
 
 // New makes the service.
@@ -130,6 +131,9 @@ type unit struct {
 	topics []string
 	after  []func()
 }
+
+// Unwrap gives the store's own transaction to adapters that need more of it than hub.Tx shows: jobs are inserted in it.
+func (u *unit) Unwrap() Tx { return u.Tx }
 
 func (u *unit) touch(topics ...string) { u.topics = append(u.topics, topics...) }
 
