@@ -94,8 +94,12 @@ func (s *Service) Retry(ctx context.Context, a Actor, id string) (*Request, erro
 			if r.Way != Automatic {
 				return detail, nil
 			}
-		} else if err := u.InsertOperation(ctx, provisionOperation(u, r)); err != nil {
-			return nil, err
+		} else {
+			op := provisionOperation(u, r)
+			if err := u.InsertOperation(ctx, op); err != nil {
+				return nil, err
+			}
+			r.OperationID = op.ID
 		}
 		return detail, s.jobs.EnqueueProvision(ctx, u, r.Key())
 	})

@@ -34,7 +34,7 @@ func (s *Service) GiveCredentials(ctx context.Context, a Actor, id string, o Off
 		if err := u.InsertOperation(ctx, op); err != nil {
 			return nil, err
 		}
-		r.Worker = ""
+		r.Worker, r.OperationID = "", op.ID
 		return map[string]any{"provider": p.Name(), "tenant": r.TenantID}, s.jobs.EnqueueProvision(ctx, u, r.Key())
 	})
 	return r, op, err

@@ -223,7 +223,13 @@ func (s *Service) TokenActor(ctx context.Context, token string) (Actor, error) {
 	return Actor{Kind: ByToken, ID: t.ID, Name: t.Name, Rank: t.Rank}, nil
 }
 
-// CreateAPIToken makes a token for programs; it is shown once.
+// MintedToken is an API token with its secret, which is shown once.
+type MintedToken struct {
+	*APIToken
+	Token string
+}
+
+// CreateAPIToken makes a token for programs; it is shown once. Its transaction gives a MintedToken.
 func (s *Service) CreateAPIToken(ctx context.Context, a Actor, name string, rank Rank) (*APIToken, string, error) {
 	if err := mayAdminister(a); err != nil {
 		return nil, "", err
@@ -239,14 +245,14 @@ func (s *Service) CreateAPIToken(ctx context.Context, a Actor, name string, rank
 		return nil, "", err
 	}
 	token, hash := s.tokens.New("kat_")
-	t, err := mutate(ctx, s, func(u *unit) (*APIToken, error) {
+	m, err := mutate(ctx, s, func(u *unit) (MintedToken, error) {
 		t := &APIToken{ID: NewID("tok_", u.Now()), Name: strings.TrimSpace(name), Rank: rank, Hash: hash, CreatedAt: u.Now(), CreatedBy: a.ID}
 		if err := u.InsertAPIToken(ctx, t); err != nil {
-			return nil, err
+			return MintedToken{}, err
 		}
-		return t, u.audit(ctx, a, "token.create", t.ID, map[string]any{"name": t.Name, "role": string(rank)})
+		return MintedToken{t, token}, u.audit(ctx, a, "token.create", t.ID, map[string]any{"name": t.Name, "role": string(rank)})
 	})
-	return t, token, err
+	return m.APIToken, m.Token, err
 }
 
 // Me gives the operator behind an actor.

@@ -94,6 +94,9 @@ type Request struct {
 	// Joined for reading, never written.
 	Customer     CustomerRef
 	AssigneeName string
+
+	// OperationID is the long work that a move began; set on what the move gives back, never stored or read.
+	OperationID string
 }
 
 // CustomerRef is the part of a customer that listings show.

@@ -90,6 +90,12 @@ func (s *Service) SignUp(ctx context.Context, in SignUp) (SignedUp, error) {
 	})
 }
 
+// CheckSignUp gives every wrong field of a sign-up without making it. The edge joins them with the fields that it could not decode.
+func (s *Service) CheckSignUp(in SignUp) error {
+	_, _, err := in.clean(s.Catalog())
+	return err
+}
+
 func (s *Service) customerFor(ctx context.Context, u *unit, in SignUp) (*Customer, error) {
 	c, err := u.CustomerByEmail(ctx, in.Email)
 	switch {
