@@ -3,6 +3,7 @@ package sqlitefile_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -74,29 +75,34 @@ func (w *world) create(b *testing.B, t hub.Template) hub.Backend {
 	return be
 }
 
-// finish is what comes after the tables are there: identity, then the probe as the tenant; run is what comes before them.
+// finish opens as the owner, runs what makes the tables, writes the identity, and probes as the tenant while the owner's connection is still
+// open: as the pipeline does it (hub/provision.go).
 func (w *world) finish(b *testing.B, be hub.Backend, run func(context.Context, *sql.DB) error) {
 	b.Helper()
 	id := hub.Identity{TenantID: be.TenantID, Generation: be.Generation, CatalogVersion: "v", MAC: "m"}
-	for _, r := range []hub.Role{hub.RoleOwner, hub.RoleTenant} {
-		db, err := w.p.Open(b.Context(), be, hub.Credentials{}, r)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if r == hub.RoleOwner {
-			if err = run(b.Context(), db); err == nil {
-				err = w.tenant.Identify(b.Context(), db, hub.SQLite, id)
-			}
-		} else {
-			err = w.tenant.Probe(b.Context(), db, hub.SQLite, id, w.steps)
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			b.Fatal(err)
-		}
+	owner := w.open(b, be, hub.RoleOwner)
+	if err := run(b.Context(), owner); err != nil {
+		b.Fatal(err)
 	}
+	if err := w.tenant.Identify(b.Context(), owner, hub.SQLite, id); err != nil {
+		b.Fatal(err)
+	}
+	tenant := w.open(b, be, hub.RoleTenant)
+	if err := w.tenant.Probe(b.Context(), tenant, hub.SQLite, id, w.steps); err != nil {
+		b.Fatal(err)
+	}
+	if err := errors.Join(tenant.Close(), owner.Close()); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (w *world) open(b *testing.B, be hub.Backend, r hub.Role) *sql.DB {
+	b.Helper()
+	db, err := w.p.Open(b.Context(), be, hub.Credentials{}, r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return db
 }
 
 // The copy alone.
@@ -113,10 +119,7 @@ func BenchmarkCreateStatementsOnly(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		be := w.create(b, hub.Template{})
-		db, err := w.p.Open(b.Context(), be, hub.Credentials{}, hub.RoleOwner)
-		if err != nil {
-			b.Fatal(err)
-		}
+		db := w.open(b, be, hub.RoleOwner)
 		b.StartTimer()
 		if err := w.apply(b.Context(), db); err != nil {
 			b.Fatal(err)
