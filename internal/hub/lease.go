@@ -20,31 +20,44 @@ const (
 	firstWaiting = 64 // how many of the line's first automatic requests get a new job when a hub died: more than any hub holds unstarted
 )
 
-// runSet knows which requests this process is at. The lease names the process only; without this, a run that ended because the hub's
-// database was away would leave its request leased to a living hub that is not working on it.
+// runSet knows the runs of this process. A lease names the process only; without this, a run that ended because the hub's database was away
+// would leave its request leased to a living hub that is not working on it.
 type runSet struct {
-	mu  sync.Mutex
-	ids map[string]bool
+	mu   sync.Mutex
+	runs map[*run]hold
 }
 
-// enter reports whether nobody in this process is at the request, who then is.
-func (s *runSet) enter(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ids[id] {
-		return false
-	}
-	if s.ids == nil {
-		s.ids = map[string]bool{}
-	}
-	s.ids[id] = true
-	return true
+type hold struct {
+	id    string
+	fence int64
 }
 
-func (s *runSet) leave(id string) {
+// enter is called before the lease is committed, so that nobody sees the lease without the run.
+func (s *runSet) enter(w *run, h hold) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.ids, id)
+	if s.runs == nil {
+		s.runs = map[*run]hold{}
+	}
+	s.runs[w] = h
+}
+
+func (s *runSet) leave(w *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.runs, w)
+}
+
+// has reports whether this process is at the request under the fence that the row has now.
+func (s *runSet) has(r *Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.runs {
+		if h == (hold{r.ID, r.Fence}) {
+			return true
+		}
+	}
+	return false
 }
 
 // errLeaseLost ends a run whose request was taken by somebody else.
@@ -60,7 +73,7 @@ func (s *Service) Leave(ctx context.Context) error {
 	return s.store.Write(ctx, func(tx Tx) error { return tx.RemoveInstance(ctx, s.instance) })
 }
 
-// Reap buries dead hubs and gives their unfinished requests a new job. It also runs once at start, after the first Beat.
+// Reap buries dead hubs and gives their unfinished requests a new job, and likewise those of our own whose run ended in an error. It also runs once at start, after the first Beat.
 func (s *Service) Reap(ctx context.Context) error {
 	type found struct{ buried, abandoned int }
 	out, err := mutate(ctx, s, func(u *unit) (found, error) {
@@ -72,10 +85,12 @@ func (s *Service) Reap(ctx context.Context) error {
 		if err != nil {
 			return found{}, err
 		}
+		delete(live, s.instance) // our own are judged by what we are really at
 		left, err := u.Abandoned(ctx, slices.Collect(maps.Keys(live)), reapAtOnce)
 		if err != nil {
 			return found{}, err
 		}
+		left = slices.DeleteFunc(left, func(r *Request) bool { return r.Worker == s.instance && s.runs.has(r) })
 		if len(buried) > 0 {
 			waiting, err := u.PendingAutomatic(ctx, firstWaiting)
 			if err != nil {
@@ -105,7 +120,7 @@ func (s *Service) Reap(ctx context.Context) error {
 	if err != nil || out == (found{}) {
 		return err
 	}
-	s.log.WarnContext(ctx, "a hub is gone; its unfinished requests are taken up", "hubs", out.buried, "requests", out.abandoned)
+	s.log.WarnContext(ctx, "requests that nobody is at any more are taken up", "hubs", out.buried, "requests", out.abandoned)
 	return nil
 }
 

@@ -25,14 +25,12 @@ type run struct {
 // Errors: only those of the hub itself (its database is gone, ctx ended); then the job tries again. A step that fails is no error here:
 // the request is failed, with its reason.
 func (s *Service) Provision(ctx context.Context, requestID string) error {
-	if !s.runs.enter(requestID) {
-		return nil
-	}
-	defer s.runs.leave(requestID)
-	w, err := s.begin(ctx, requestID)
-	if w == nil || err != nil {
+	w := &run{s: s, id: requestID}
+	defer s.runs.leave(w)
+	if ok, err := w.begin(ctx); !ok || err != nil {
 		return err
 	}
+	var err error
 	if w.req.State == InProgress {
 		err = w.chooseBackend(ctx)
 	}
@@ -52,21 +50,19 @@ func (s *Service) Provision(ctx context.Context, requestID string) error {
 	return err
 }
 
-// begin takes the lease; nil when there is nothing to do.
-func (s *Service) begin(ctx context.Context, id string) (*run, error) {
-	return mutate(ctx, s, func(u *unit) (*run, error) {
-		r, err := u.LockRequest(ctx, id)
+// begin takes the lease; false when there is nothing to do.
+func (w *run) begin(ctx context.Context) (bool, error) {
+	s := w.s
+	r, err := mutate(ctx, s, func(u *unit) (*Request, error) {
+		r, err := u.LockRequest(ctx, w.id)
 		if IsCode(err, CodeNotFound) {
 			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		if r.Worker != "" && r.Worker != s.instance { // our own is one that ended in an error: enter knows those that run
-			live, err := s.liveIDs(ctx, u)
-			if err != nil || live[r.Worker] {
-				return nil, err
-			}
+		if held, err := s.held(ctx, u, r); err != nil || held {
+			return nil, err
 		}
 		mine := r.State == CredentialsReceived || r.State == Migrating ||
 			(r.State == InProgress && r.AssignedTo == AutoAssignee) || (r.State == Pending && r.Way == Automatic)
@@ -75,6 +71,7 @@ func (s *Service) begin(ctx context.Context, id string) (*run, error) {
 		}
 		r.Worker = s.instance
 		r.Fence++
+		s.runs.enter(w, hold{r.ID, r.Fence})
 		if r.State == Pending {
 			now := u.Now()
 			if err := r.move(MoveClaim, now); err != nil {
@@ -86,8 +83,25 @@ func (s *Service) begin(ctx context.Context, id string) (*run, error) {
 			r.UpdatedAt = u.Now()
 			err = u.UpdateRequest(ctx, r)
 		}
-		return &run{s: s, id: id, fence: r.Fence, req: r}, err
+		return r, err
 	})
+	if err != nil || r == nil {
+		return false, err
+	}
+	w.fence, w.req = r.Fence, r
+	return true, nil
+}
+
+// held reports whether somebody is at the request: another hub that lives, or a run of this process.
+func (s *Service) held(ctx context.Context, tx Tx, r *Request) (bool, error) {
+	switch r.Worker {
+	case "":
+		return false, nil
+	case s.instance:
+		return s.runs.has(r), nil
+	}
+	live, err := s.liveIDs(ctx, tx)
+	return live[r.Worker], err
 }
 
 // update changes the request if this run still holds it.
