@@ -60,7 +60,7 @@ func Tab(t testing.TB) context.Context {
 // directory is being removed.
 func profile(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kitshub-chromium-")
+	dir, err := os.MkdirTemp("", "kitshub-chromium-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

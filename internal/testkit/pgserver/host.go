@@ -47,11 +47,11 @@ func installed() (string, bool) {
 	if !ok {
 		return "", false
 	}
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", false
 	}
-	dir := filepath.Dir(real)
+	dir := filepath.Dir(target)
 	_, ok = debian.Find([]string{filepath.Join(dir, "postgres")}, nil)
 	return dir, ok
 }
