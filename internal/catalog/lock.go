@@ -97,7 +97,7 @@ func (l *loader) checkLock() error {
 		}
 		m := lockLine.FindStringSubmatch(text)
 		if m == nil {
-			l.add(lockName, i+1, RuleLock, "Take the line back from version control; `kitshub catalog` writes this file, people do not.", "the line is no checksum and path")
+			l.add(lockName, i+1, RuleLock, "Take the line back from version control; `kitshub catalog lock DIR` writes this file, people do not.", "the line is no checksum and path")
 			continue
 		}
 		sum, file := m[1], m[2]
