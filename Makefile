@@ -61,6 +61,7 @@ arch: need-go ## check the architecture's rules alone
 .PHONY: vet
 vet: need-go ## go vet
 	@$(GO) vet $(PKG)
+	@$(GO) vet -tags sabotage $(PKG) # the planted bugs have to compile too
 
 .PHONY: lint
 lint: need-go $(TOOLS)/golangci-lint ## golangci-lint, pinned in tools/go.mod
