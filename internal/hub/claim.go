@@ -195,7 +195,7 @@ func (a Actor) mayMove(r *Request, m Move) error {
 
 // SetPriority moves a waiting request to another class of the line; its enqueue time stays.
 func (s *Service) SetPriority(ctx context.Context, a Actor, id string, priority int) (*Request, error) {
-	return s.edit(ctx, a, id, "request.priority", func(u *unit, r *Request) (map[string]any, error) {
+	return s.edit(ctx, a, id, "priority", func(u *unit, r *Request) (map[string]any, error) {
 		if priority < 0 || priority > 2 {
 			return nil, asList([]*Error{FieldError(CodeInvalidField, "priority", "priority is not 0, 1 or 2.", "Use 0 (normal), 1 (high) or 2 (urgent).")})
 		}
@@ -220,7 +220,7 @@ func (s *Service) SetNotes(ctx context.Context, a Actor, id, text string) (*Requ
 	if e := checkText("text", text, maxText, true); e != nil {
 		return nil, asList([]*Error{e})
 	}
-	return s.edit(ctx, a, id, "request.notes", func(_ *unit, r *Request) (map[string]any, error) {
+	return s.edit(ctx, a, id, "notes", func(_ *unit, r *Request) (map[string]any, error) {
 		r.Notes = text
 		return nil, nil
 	})
@@ -228,7 +228,7 @@ func (s *Service) SetNotes(ctx context.Context, a Actor, id, text string) (*Requ
 
 // Assign gives a pending or claimed request into another operator's hands.
 func (s *Service) Assign(ctx context.Context, a Actor, id, operatorID string) (*Request, error) {
-	r, err := s.edit(ctx, a, id, "request.assign", func(u *unit, r *Request) (map[string]any, error) {
+	return s.edit(ctx, a, id, "assign", func(u *unit, r *Request) (map[string]any, error) {
 		o, err := u.Operator(ctx, operatorID)
 		if IsCode(err, CodeNotFound) || (err == nil && (o.DisabledAt != nil || o.Rank == Support)) {
 			return nil, asList([]*Error{FieldError(CodeInvalidField, "operator_id", "This is no operator who can work the line.", "Use the id of an admin or provisioner.")})
@@ -248,15 +248,11 @@ func (s *Service) Assign(ctx context.Context, a Actor, id, operatorID string) (*
 		u.touch(TopicLine)
 		return map[string]any{"assigned_to": o.ID, "status": string(r.State)}, nil
 	})
-	if err != nil {
-		return nil, s.refused(ctx, a, "assign", id, err)
-	}
-	return r, nil
 }
 
-// edit changes a request without a move.
-func (s *Service) edit(ctx context.Context, a Actor, id, action string, change func(*unit, *Request) (map[string]any, error)) (*Request, error) {
-	return mutate(ctx, s, func(u *unit) (*Request, error) {
+// edit changes a request without one of the moves of the table; m names it in the audit log.
+func (s *Service) edit(ctx context.Context, a Actor, id string, m Move, change func(*unit, *Request) (map[string]any, error)) (*Request, error) {
+	r, err := mutate(ctx, s, func(u *unit) (*Request, error) {
 		if err := a.mayWork(); err != nil {
 			return nil, err
 		}
@@ -273,6 +269,10 @@ func (s *Service) edit(ctx context.Context, a Actor, id, action string, change f
 			return nil, err
 		}
 		u.touch(r.ID)
-		return r, u.audit(ctx, a, action, r.ID, detail)
+		return r, u.audit(ctx, a, "request."+string(m), r.ID, detail)
 	})
+	if err != nil {
+		return nil, s.refused(ctx, a, m, id, err)
+	}
+	return r, nil
 }

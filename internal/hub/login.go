@@ -107,7 +107,11 @@ func (s *Service) SetUp(ctx context.Context, token string, in NewOperator) (*Ope
 		return nil, err
 	}
 	return mutate(ctx, s, func(u *unit) (*Operator, error) {
-		if ok, err := s.setupValid(ctx, u, token); err != nil || !ok { // somebody else was faster
+		ok, err := s.setupValid(ctx, u, token)
+		if err == nil && ok { // of two at once the row lets one through
+			ok, err = u.TakeSetupToken(ctx, s.tokens.Hash(token), u.Now())
+		}
+		if err != nil || !ok { // somebody else was faster
 			if err == nil {
 				err = gone
 			}
@@ -206,9 +210,12 @@ func (s *Service) SessionActor(ctx context.Context, token string) (Actor, error)
 		return Actor{}, err
 	}
 	if f.touch {
-		err = s.store.Write(ctx, func(tx Tx) error { return tx.TouchSession(ctx, hash, tx.Now()) })
+		// Looking must go on when nothing can be written (a full disk); the session then ends a little early.
+		if err := s.store.Write(ctx, func(tx Tx) error { return tx.TouchSession(ctx, hash, tx.Now()) }); err != nil {
+			s.log.WarnContext(ctx, "the use of a session could not be noted", "operator", f.o.ID, "error", err)
+		}
 	}
-	return f.o.actor(), err
+	return f.o.actor(), nil
 }
 
 // TokenActor gives who an API token belongs to.

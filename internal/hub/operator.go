@@ -80,6 +80,8 @@ type OperatorStore interface {
 
 	PutSetupToken(ctx context.Context, hash []byte, expires time.Time) error
 	SetupTokenValid(ctx context.Context, hash []byte, now time.Time) (bool, error)
+	// TakeSetupToken removes a valid one; of several calls one gets true.
+	TakeSetupToken(ctx context.Context, hash []byte, now time.Time) (bool, error)
 	DeleteSetupTokens(ctx context.Context) error
 }
 

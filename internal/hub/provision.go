@@ -157,16 +157,34 @@ func (w *run) chooseBackend(ctx context.Context) error {
 		}
 		return w.move(ctx, u, r, MoveCredentials, map[string]any{"provider": p.Name(), "tenant": r.TenantID})
 	})
-	if err == nil || errors.Is(err, errLeaseLost) || ctx.Err() != nil || IsCode(err, CodeUnavailable) {
+	return w.giveUp(ctx, StepRecord{Name: "backend", Title: "Choose the backend"}, err)
+}
+
+// giveUp fails the request for what came up before its first step, so that people see why; what is only the hub's own passing trouble is
+// given to the job, which tries again.
+func (w *run) giveUp(ctx context.Context, rec StepRecord, err error) error {
+	if err == nil || errors.Is(err, errLeaseLost) || errors.Is(err, ErrConflict) || ctx.Err() != nil || IsCode(err, CodeUnavailable) {
 		return err
 	}
-	return w.fail(ctx, nil, StepRecord{Name: "backend", Title: "Choose the backend"}, err)
+	return w.fail(ctx, nil, rec, err)
+}
+
+// planStep is where a request fails whose steps cannot be laid out, as after a feature was taken out of the catalog.
+var planStep = StepRecord{Name: "plan", Title: "Plan the steps"}
+
+func planSteps(c *Catalog, features []string, d Dialect) ([]Step, error) {
+	steps, err := PlanSteps(c, features, d)
+	if err != nil {
+		return nil, &StepError{Class: ClassCatalog, Err: err}
+	}
+	return steps, nil
 }
 
 // start plans the steps. Those that were done in an earlier run stay done if the catalog still has them unchanged; the ledger decides.
 func (w *run) start(ctx context.Context) error {
-	return w.update(ctx, func(u *unit, r *Request) error {
-		t, err := u.Tenant(ctx, r.TenantID)
+	cat := w.s.Catalog()
+	err := w.update(ctx, func(u *unit, r *Request) error {
+		t, err := u.LockTenant(ctx, r.TenantID)
 		if err != nil {
 			return err
 		}
@@ -174,9 +192,15 @@ func (w *run) start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		steps, err := PlanSteps(w.s.Catalog(), r.Features, p.Dialect())
+		steps, err := planSteps(cat, r.Features, p.Dialect())
 		if err != nil {
 			return err
+		}
+		if t.State == TenantError { // after a retry it is under way again
+			t.State = TenantProvisioning
+			if err := u.UpdateTenant(ctx, t); err != nil {
+				return err
+			}
 		}
 		if err := w.putSteps(ctx, u, r, steps); err != nil {
 			return err
@@ -185,8 +209,9 @@ func (w *run) start(ctx context.Context) error {
 		if r.StartedAt == nil {
 			r.StartedAt = &now
 		}
-		return w.move(ctx, u, r, MoveStart, map[string]any{"steps": len(steps), "catalog": w.s.Catalog().Version})
+		return w.move(ctx, u, r, MoveStart, map[string]any{"steps": len(steps), "catalog": cat.Version})
 	})
+	return w.giveUp(ctx, planStep, err)
 }
 
 func (w *run) putSteps(ctx context.Context, u *unit, r *Request, steps []Step) error {
@@ -222,7 +247,7 @@ type bench struct {
 func (w *run) migrate(ctx context.Context) error {
 	b, err := w.prepare(ctx)
 	if err != nil {
-		return err
+		return w.giveUp(ctx, planStep, err)
 	}
 	defer func() {
 		if b.db != nil {
@@ -310,7 +335,8 @@ func (w *run) prepare(ctx context.Context) (*bench, error) {
 	if b.creds, err = w.s.openCredentials(b.tenant); err != nil {
 		return nil, err
 	}
-	if b.steps, err = PlanSteps(w.s.Catalog(), w.req.Features, b.provider.Dialect()); err != nil {
+	cat := w.s.Catalog() // once: it may be read again meanwhile
+	if b.steps, err = planSteps(cat, w.req.Features, b.provider.Dialect()); err != nil {
 		return nil, err
 	}
 	same := slices.EqualFunc(b.steps, b.records, func(st Step, rec StepRecord) bool { return st.Name == rec.Name })
@@ -326,7 +352,7 @@ func (w *run) prepare(ctx context.Context) (*bench, error) {
 			return nil, err
 		}
 	}
-	b.id = w.s.identity(b.tenant.ID, b.tenant.Backend.Generation, w.s.Catalog().Version)
+	b.id = w.s.identity(b.tenant.ID, b.tenant.Backend.Generation, cat.Version)
 	return b, nil
 }
 
@@ -425,8 +451,11 @@ func notOurs(t *Tenant) error {
 // ownOrNone refuses a database whose identity is not the tenant's; none at all, or one that was begun and has no identity yet, is fine.
 func (s *Service) ownOrNone(ctx context.Context, p Provider, t *Tenant, c Credentials) error {
 	db, err := p.Open(ctx, t.Backend, c, RoleOwner)
+	if se := (*StepError)(nil); errors.As(err, &se) && se.Class == ClassData {
+		return nil // no database, or one that never became one: dropping what is there harms nobody
+	}
 	if err != nil {
-		return nil //nolint:nilerr // no database, or one that never became one: dropping what is there harms nobody
+		return err // it cannot be looked at now, so nobody knows whose it is
 	}
 	id, found, err := s.tenantDB.ReadIdentity(ctx, db, p.Dialect())
 	if cerr := db.Close(); err == nil {

@@ -137,6 +137,9 @@ func (s *Service) EndReceipt(ctx context.Context, p *PendingReceipt, a Answer) e
 		if a.Status == 409 || a.Status == 422 || (a.Status >= 200 && a.Status < 300) {
 			return s.finishReceipt(ctx, tx, p, a)
 		}
-		return tx.FreeReceipt(ctx, &p.row)
+		// Only one in flight: if the effect's commit went through after all, though the hub never heard so, its answer stays.
+		held := p.row
+		held.Status = 0
+		return tx.FreeReceipt(ctx, &held)
 	})
 }

@@ -124,7 +124,7 @@ type ReceiptStore interface {
 	TakeReceipt(ctx context.Context, r *Receipt) (there *Receipt, err error)
 	// FinishReceipt stores the answer; it is ErrConflict if the instance no longer holds the key.
 	FinishReceipt(ctx context.Context, r *Receipt) error
-	// FreeReceipt removes one in flight.
+	// FreeReceipt removes r if it is still as r says: in the same hands and with the same status.
 	FreeReceipt(ctx context.Context, r *Receipt) error
 	DeleteReceiptsBefore(ctx context.Context, t time.Time) error
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -135,6 +136,15 @@ func (t *Tx) SetupTokenValid(ctx context.Context, hash []byte, now time.Time) (b
 	var n int
 	err := t.tx.QueryRowContext(ctx, `SELECT count(*) FROM setup_tokens WHERE hash = $1 AND expires_at > $2`, hash, stamp(now)).Scan(&n)
 	return n > 0, err
+}
+
+// TakeSetupToken implements hub.OperatorStore.
+func (t *Tx) TakeSetupToken(ctx context.Context, hash []byte, now time.Time) (bool, error) {
+	err := changedOne(t.tx.ExecContext(ctx, `DELETE FROM setup_tokens WHERE hash = $1 AND expires_at > $2`, hash, stamp(now)))
+	if errors.Is(err, hub.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // DeleteSetupTokens implements hub.OperatorStore.

@@ -40,8 +40,8 @@ func (t *Tx) FinishReceipt(ctx context.Context, r *hub.Receipt) error {
 
 // FreeReceipt implements hub.ReceiptStore.
 func (t *Tx) FreeReceipt(ctx context.Context, r *hub.Receipt) error {
-	_, err := t.tx.ExecContext(ctx, `DELETE FROM receipts WHERE principal = $1 AND route = $2 AND key_hash = $3 AND instance = $4`,
-		r.Principal, r.Route, r.KeyHash, r.Instance)
+	_, err := t.tx.ExecContext(ctx, `DELETE FROM receipts WHERE principal = $1 AND route = $2 AND key_hash = $3 AND instance = $4 AND status = $5`,
+		r.Principal, r.Route, r.KeyHash, r.Instance, r.Status)
 	return err
 }
 
