@@ -178,11 +178,11 @@ func Effects(ctx context.Context, file, query string) (map[string]int, error) {
 	return times, errors.Join(err, db.Close())
 }
 
-// Plan finds a plan.
-func (c *Catalog) Plan(id string) (Plan, bool) {
-	i := slices.IndexFunc(c.Plans, func(p Plan) bool { return p.ID == id })
+// PlanFeatures gives the features that a plan lists; none for an unknown plan.
+func (j *Judge) PlanFeatures(id string) []string {
+	i := slices.IndexFunc(j.catalog.Plans, func(p Plan) bool { return p.ID == id })
 	if i < 0 {
-		return Plan{}, false
+		return nil
 	}
-	return c.Plans[i], true
+	return j.catalog.Plans[i].Features
 }

@@ -1,0 +1,50 @@
+//go:build unix
+
+package demo
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"github.com/kitshub/kitshub/internal/testkit/pgserver"
+)
+
+// throwawayPostgres starts a server of its own. Unlike the tests it installs nothing: a demo has no business changing the machine.
+func throwawayPostgres(ctx context.Context) (url string, stop func() error, err error) {
+	bin, ok := postgresPrograms()
+	if !ok {
+		return "", nil, errors.New("the programs of a Postgres server (initdb, postgres) are not here; install Debian's package by `apt-get install postgresql`, or leave --engine postgres out")
+	}
+	s, err := pgserver.Start(ctx, pgserver.Options{Durable: true, BinDir: bin})
+	if err != nil {
+		return "", nil, err
+	}
+	return s.URL, s.Stop, nil
+}
+
+// postgresPrograms finds the directory that has initdb and postgres: on PATH, or where distributions put them.
+func postgresPrograms() (dir string, ok bool) {
+	var places []string
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			places = append(places, filepath.Dir(path))
+		}
+	}
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin"} {
+		found, _ := filepath.Glob(pattern) // its only error is a bad pattern
+		slices.Reverse(found)              // the newest first
+		places = append(places, found...)
+	}
+	for _, p := range places {
+		_, errInit := os.Stat(filepath.Join(p, "initdb"))
+		_, errServer := os.Stat(filepath.Join(p, "postgres"))
+		if errInit == nil && errServer == nil {
+			return p, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,265 @@
+package kill9
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/kitshub/kitshub/internal/proof/check"
+	"github.com/kitshub/kitshub/internal/proof/drive"
+	"github.com/kitshub/kitshub/internal/proof/inspect"
+	"github.com/kitshub/kitshub/internal/proof/progress"
+)
+
+// Result is the JSON line.
+type Result struct {
+	check.Report
+	Acked         int            `json:"acked"`
+	Lost          int            `json:"lost"`
+	Duplicated    int            `json:"duplicated"`
+	Completed     int            `json:"completed"`
+	Orphans       int            `json:"orphans"`
+	RestartMSMax  int64          `json:"restart_ms_max"`
+	RestartMSP50  int64          `json:"restart_ms_p50"`
+	InflightP50   int            `json:"inflight_p50"`
+	KillsInFlight int            `json:"kills_in_flight"` // kills that left at least one call without an answer
+	KillsByState  map[string]int `json:"kills_by_state"`  // kills with at least one request in that state
+	Retried       int            `json:"retried_with_key"`
+	Replayed      int            `json:"replayed"`
+	Survived      int            `json:"unacked_but_there"`
+	Verified      int            `json:"verified"`
+	DrainMS       int64          `json:"drain_ms"` // from the last start until everybody was ready
+}
+
+// What is asked of the kills themselves; fewer kills than enoughKills cannot be asked to meet every state.
+const (
+	enoughKills     = 50
+	inFlightPercent = 90
+)
+
+// mustMeet are the states in which every request stands for a while on its way.
+var mustMeet = []string{"pending", "in_progress", "credentials_received", "migrating", "completed"}
+
+// Restarts slower than these are a violation where -strict is set.
+var restartWithin = map[string]time.Duration{check.SQLite: 2 * time.Second, check.Postgres: 5 * time.Second}
+
+// victim is the hub under test with what surrounds it.
+type victim struct {
+	opts    drive.Options
+	hub     *drive.Hub
+	db      *database
+	cleanup []func() error
+}
+
+// Run kills a hub o.N times.
+func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
+	res := &Result{KillsByState: map[string]int{}}
+	res.Begin("kill9", o)
+	v, judge, err := prepare(ctx, o)
+	defer func() { err = errors.Join(err, v.tearDown()) }()
+	if err != nil {
+		return res, err
+	}
+	l, err := v.startLoad(ctx, o, res)
+	if err != nil {
+		return res, err
+	}
+	err = v.kills(ctx, o, l, res)
+	l.traffic.end()
+	l.all.Wait()
+	if err != nil {
+		return res, err
+	}
+	begun := time.Now()
+	if err := v.drain(ctx, l, res); err != nil {
+		return res, err
+	}
+	res.DrainMS = time.Since(begun).Milliseconds()
+	if err := v.judge(ctx, l, judge, res); err != nil {
+		return res, err
+	}
+	res.demands(o)
+	return res, nil
+}
+
+// prepare makes the place, the catalog and, where wanted, the Postgres, and starts the hub for the first time.
+func prepare(ctx context.Context, o check.Options) (v *victim, judge *inspect.Judge, err error) {
+	v = &victim{}
+	binary, cleanup, err := check.Kitshub(ctx, o)
+	if err != nil {
+		return v, nil, err
+	}
+	v.cleanup = append(v.cleanup, cleanup)
+	dir, err := os.MkdirTemp("", "kitshub-kill9-")
+	if err != nil {
+		return v, nil, err
+	}
+	v.cleanup = append(v.cleanup, func() error { return os.RemoveAll(dir) })
+	folder := filepath.Join(dir, "catalog")
+	if err := writeCatalog(folder); err != nil {
+		return v, nil, err
+	}
+	files, err := inspect.Read(os.DirFS(folder))
+	if err != nil {
+		return v, nil, err
+	}
+	v.opts = drive.Options{Binary: binary, DataDir: filepath.Join(dir, "data"), Env: []string{"CATALOG_DIR=" + folder}}
+	v.db = &database{dir: dir, file: filepath.Join(v.opts.DataDir, "hub.db")}
+	if o.Engine == check.Postgres {
+		url, stop, err := throwawayPostgres(ctx, o.Log)
+		if err != nil {
+			return v, nil, err
+		}
+		v.cleanup = append(v.cleanup, stop)
+		v.db.url = url
+		v.opts.Env = append(v.opts.Env, "DATABASE_URL="+url)
+	}
+	if v.opts.Listen, err = drive.FreeAddr(); err != nil {
+		return v, nil, err
+	}
+	v.hub, err = drive.Start(ctx, v.opts)
+	return v, inspect.NewJudge(files), err
+}
+
+func (v *victim) tearDown() error {
+	var errs []error
+	if v.hub != nil {
+		errs = append(errs, v.hub.Kill())
+	}
+	for i := len(v.cleanup) - 1; i >= 0; i-- {
+		errs = append(errs, v.cleanup[i]())
+	}
+	return errors.Join(errs...)
+}
+
+func (v *victim) startLoad(ctx context.Context, o check.Options, res *Result) (*load, error) {
+	operator := drive.Operator{Email: "operator@proof.example", Password: rand.Text()}
+	if err := v.opts.CreateOperator(ctx, operator); err != nil {
+		return nil, err
+	}
+	l := &load{
+		ctx: ctx, report: &res.Report, record: &record{survived: map[string]bool{}}, traffic: newTraffic(), seed: o.Seed,
+		public: drive.NewClient(v.hub.URL, customersAtOnce), oper: drive.NewClient(v.hub.URL, operatorsAtOnce),
+		plans:  []string{"starter", "starter", "basic", "professional", "enterprise", "enterprise", stepwise, stepwise},
+		manual: map[string]bool{"enterprise": true}, claims: make(chan string, 1000),
+	}
+	if err := l.oper.Login(ctx, operator.Email, operator.Password); err != nil {
+		return nil, fmt.Errorf("log in: %w", err)
+	}
+	l.traffic.open()
+	l.start()
+	return l, nil
+}
+
+// The instants of the kills: after a ready hub has worked for a while, and then mostly a little after a volley began. Every 25th one falls
+// into the start itself.
+const (
+	workAtMost   = 350 * time.Millisecond
+	volleyAtMost = 15 * time.Millisecond
+	startEvery   = 25
+	startAtMost  = 150 * time.Millisecond
+)
+
+func (v *victim) kills(ctx context.Context, o check.Options, l *load, res *Result) error {
+	r := mathrand.New(mathrand.NewPCG(uint64(o.Seed), 9)) //nolint:gosec // the same seed shall give the same instants
+	bar := progress.New(o.Log, "kill -9", o.N)
+	defer bar.Close()
+	var inflight []int
+	var restarts []int64
+	for i := range o.N {
+		lost, err := v.kill(ctx, l, r)
+		if err != nil {
+			return err
+		}
+		inflight = append(inflight, lost)
+		if lost > 0 {
+			res.KillsInFlight++
+		}
+		states, err := v.db.states(ctx)
+		if err != nil {
+			return fmt.Errorf("look at the dead hub's database: %w", err)
+		}
+		for s, n := range states {
+			if n > 0 {
+				res.KillsByState[s]++
+			}
+		}
+		if i%startEvery == startEvery-1 {
+			v.killWhileStarting(ctx, time.Duration(r.Int64N(int64(startAtMost))))
+		}
+		if v.hub, err = drive.Start(ctx, v.opts); err != nil {
+			res.Violate("after kill %d: %v", i+1, err)
+			return err
+		}
+		restarts = append(restarts, v.hub.Ready.Milliseconds())
+		l.traffic.open()
+		res.Done++
+		bar.Add(1)
+	}
+	res.InflightP50, res.RestartMSP50 = check.Median(inflight), check.Median(restarts)
+	for _, ms := range restarts {
+		res.RestartMSMax = max(res.RestartMSMax, ms)
+	}
+	return nil
+}
+
+// kill waits for the drawn instant, kills, and says how many calls got no answer.
+func (v *victim) kill(ctx context.Context, l *load, r *mathrand.Rand) (int, error) {
+	if err := wait(ctx, time.Duration(r.Int64N(int64(workAtMost)))); err != nil {
+		return 0, err
+	}
+	l.traffic.volley()
+	if err := wait(ctx, time.Duration(r.Int64N(int64(volleyAtMost)))); err != nil {
+		return 0, err
+	}
+	l.traffic.awaitUnderway()
+	err := v.hub.Kill()
+	l.traffic.shut()
+	return l.traffic.settle(), err
+}
+
+// killWhileStarting begins a start and kills it, ready or not.
+func (v *victim) killWhileStarting(ctx context.Context, after time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, after)
+	defer cancel()
+	if hub, err := drive.Start(ctx, v.opts); err == nil { // was quicker; else Start itself has killed it
+		_ = hub.Kill()
+	}
+}
+
+// wait is a drawn instant, not a hope that something has happened by then.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// demands are those on the run itself: a kill that hit nothing proves nothing.
+func (r *Result) demands(o check.Options) {
+	if r.Done >= enoughKills {
+		if 100*r.KillsInFlight < inFlightPercent*r.Done {
+			r.Violate("only %d of %d kills left a call without an answer", r.KillsInFlight, r.Done)
+		}
+		for _, s := range mustMeet {
+			if r.KillsByState[s] == 0 {
+				r.Violate("no kill met a request that was %s", s)
+			}
+		}
+	}
+	if r.Acked == 0 {
+		r.Violate("no sign-up was acknowledged")
+	}
+	if most := restartWithin[o.Engine]; o.Strict && r.RestartMSMax > most.Milliseconds() {
+		r.Violate("a restart took %d ms, more than %d", r.RestartMSMax, most.Milliseconds())
+	}
+}

@@ -1,0 +1,224 @@
+package kill9
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/kitshub/kitshub/internal/proof/check"
+	"github.com/kitshub/kitshub/internal/proof/drive"
+)
+
+// The load: enough callers that some are always waiting for an answer, paced so that the backlog stays one that a small machine works off.
+const (
+	customersAtOnce = 5
+	operatorsAtOnce = 2
+	pauseAtMost     = 120 * time.Millisecond
+	callWithin      = 20 * time.Second // no answer for so long from a living hub is a violation
+)
+
+// load calls the hub.
+type load struct {
+	ctx     context.Context
+	report  *check.Report
+	record  *record
+	traffic *traffic
+	public  *drive.Client
+	oper    *drive.Client
+	plans   []string // drawn from, with repetitions as weights
+	manual  map[string]bool
+	claims  chan string // requests that an operator shall take
+	seed    int64
+	all     sync.WaitGroup
+}
+
+func (l *load) start() {
+	for i := range customersAtOnce {
+		r := rand.New(rand.NewPCG(uint64(l.seed), uint64(i))) //nolint:gosec // the same seed shall give the same load
+		l.all.Go(func() { l.customers(i, r) })
+	}
+	for i := range operatorsAtOnce {
+		r := rand.New(rand.NewPCG(uint64(l.seed), uint64(100+i))) //nolint:gosec // likewise
+		l.all.Go(func() { l.operator(r) })
+	}
+}
+
+// call makes one call with f when the hub is up. It gives a refusal as a *drive.Problem; errNoAnswer when the hub died meanwhile; errOver at the end.
+func (l *load) call(f func(ctx context.Context) error) error {
+	if !l.traffic.enter() {
+		return errOver
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, callWithin)
+	defer cancel()
+	err := f(ctx)
+	var p *drive.Problem
+	answered := err == nil || errors.As(err, &p)
+	l.traffic.leave(answered)
+	switch {
+	case answered:
+		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		l.report.Violate("a living hub gave no answer within %s", callWithin)
+	}
+	return errNoAnswer
+}
+
+var (
+	errNoAnswer = errors.New("no answer came")
+	errOver     = errors.New("the work is over")
+)
+
+// pause is the breath between two calls, cut short by a volley.
+func (l *load) pause(r *rand.Rand) {
+	t := time.NewTimer(time.Duration(r.Int64N(int64(pauseAtMost))))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.traffic.hurrying():
+	case <-l.ctx.Done():
+	}
+}
+
+func (l *load) customers(worker int, r *rand.Rand) {
+	for i := 0; !l.traffic.isOver(); i++ {
+		s := drive.SignUp{
+			Email:       fmt.Sprintf("k%d-%d-%d@proof.example", l.seed, worker, i),
+			CompanyName: fmt.Sprintf("Company %d/%d", worker, i), ContactName: "Pat Proof",
+			Plan: l.plans[r.IntN(len(l.plans))],
+		}
+		key := ""
+		if r.IntN(2) == 0 {
+			key = fmt.Sprintf("key-%d-%d-%d", l.seed, worker, i)
+		}
+		l.signUp(s, key)
+		l.pause(r)
+	}
+}
+
+// signUp tries until an answer comes, as a careful program would.
+func (l *load) signUp(s drive.SignUp, key string) {
+	for try := 0; ; try++ {
+		got, replayed := &drive.SignedUp{}, false
+		err := l.call(func(ctx context.Context) error {
+			var h []drive.Header
+			if key != "" {
+				h = append(h, drive.Header{Name: "Idempotency-Key", Value: key})
+			}
+			a, err := l.public.Do(ctx, http.MethodPost, "/api/v1/onboarding", s, h...)
+			if err != nil {
+				return err
+			}
+			replayed = a.Header.Get("Idempotency-Replayed") == "true"
+			return a.Into(got)
+		})
+		switch {
+		case errors.Is(err, errNoAnswer):
+			continue
+		case errors.Is(err, errOver):
+			return
+		case err == nil:
+			l.record.ack(s, got)
+			if key != "" && try > 0 {
+				l.record.retry(replayed)
+			}
+			if l.manual[s.Plan] {
+				l.offer(got.Request.ID)
+			}
+		case key == "" && try > 0 && drive.CodeOf(err) == "CUSTOMER_EXISTS":
+			l.record.survive(s.Email) // the call without an answer had its effect
+		case drive.CodeOf(err) == "UNAVAILABLE":
+			continue
+		default:
+			l.report.Violate("sign-up of %s (key %q, try %d) was refused: %v", s.Email, key, try+1, err)
+		}
+		return
+	}
+}
+
+// offer hands a request to the operators; when they are behind, those who clean up in the end find it in the line.
+func (l *load) offer(id string) {
+	select {
+	case l.claims <- id:
+	default:
+	}
+}
+
+func (l *load) operator(r *rand.Rand) {
+	for !l.traffic.isOver() {
+		select {
+		case id := <-l.claims:
+			l.work(r, id)
+		default:
+			l.next(r)
+		}
+		l.pause(r)
+	}
+}
+
+// next takes whoever stands first, also one whom the hub would have taken.
+func (l *load) next(r *rand.Rand) {
+	var got *drive.Request
+	err := l.call(func(ctx context.Context) (err error) {
+		got, err = l.oper.ClaimNext(ctx)
+		return err
+	})
+	if err == nil {
+		l.credentials(r, got.ID)
+		return
+	}
+	l.expect("claim-next", err, "QUEUE_EMPTY")
+}
+
+// work takes one request to the pipeline. A move without an answer is made again, and may then find that it had its effect.
+func (l *load) work(r *rand.Rand, id string) {
+	for {
+		err := l.call(func(ctx context.Context) error { _, err := l.oper.Move(ctx, id, "claim"); return err })
+		if errors.Is(err, errNoAnswer) {
+			continue
+		}
+		if l.expect("claim", err, "ALREADY_CLAIMED", "INVALID_TRANSITION") {
+			l.credentials(r, id)
+		}
+		return
+	}
+}
+
+func (l *load) credentials(r *rand.Rand, id string) {
+	l.pause(r) // an operator thinks; meanwhile the request stands in in_progress
+	if r.IntN(6) == 0 {
+		err := l.call(func(ctx context.Context) error { _, err := l.oper.Move(ctx, id, "release"); return err })
+		l.expect("release", err, "INVALID_TRANSITION", "FORBIDDEN")
+		l.offer(id)
+		return
+	}
+	for {
+		err := l.call(func(ctx context.Context) error { return l.oper.GiveSQLite(ctx, id) })
+		if errors.Is(err, errNoAnswer) {
+			continue
+		}
+		l.expect("credentials", err, "INVALID_TRANSITION")
+		return
+	}
+}
+
+// expect reports whether the answer is one that a call may get here; any other is a violation.
+func (l *load) expect(what string, err error, codes ...string) bool {
+	if err == nil {
+		return true
+	}
+	if errors.Is(err, errNoAnswer) || errors.Is(err, errOver) {
+		return false
+	}
+	code := drive.CodeOf(err)
+	for _, c := range append(codes, "UNAVAILABLE") {
+		if c == code {
+			return true
+		}
+	}
+	l.report.Violate("%s was refused: %v", what, err)
+	return false
+}
