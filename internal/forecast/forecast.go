@@ -62,12 +62,13 @@ const z90 = 1.2815515655446004
 func service(in Input) (mean, sd, p50, p90 float64, basis Basis) {
 	n := len(in.Samples)
 	if n < MinSamples {
-		p50, p90 = in.Prior.P50.Seconds(), in.Prior.P90.Seconds()
+		p50 = max(0, in.Prior.P50.Seconds())
+		p90 = max(p50, in.Prior.P90.Seconds())
 		return p50, (p90 - p50) / z90, p50, p90, Prior
 	}
 	x := make([]float64, n)
 	for i, d := range in.Samples {
-		x[i] = d.Seconds()
+		x[i] = max(0, d.Seconds()) // a clock set back between two readings gives a negative one
 		mean += x[i] / float64(n)
 	}
 	for _, v := range x {
@@ -77,4 +78,10 @@ func service(in Input) (mean, sd, p50, p90 float64, basis Basis) {
 	return mean, math.Sqrt(sd), x[(n-1)/2], x[int(math.Ceil(0.9*float64(n)))-1], Measured
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// seconds makes a duration; one longer than a duration can hold (292 years) is the longest there is.
+func seconds(s float64) time.Duration {
+	if ns := s * float64(time.Second); ns < math.MaxInt64 {
+		return time.Duration(ns)
+	}
+	return math.MaxInt64
+}

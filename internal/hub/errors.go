@@ -100,6 +100,11 @@ func Unavailable(cause error) *Error {
 	return &Error{Code: CodeUnavailable, Message: "The hub cannot reach its database right now.", Fix: "Nothing was changed; try again in a few seconds.", Cause: cause}
 }
 
+// OutcomeUnknown says that the database went away while it was asked to commit: the change may be there or not. The cause goes to the log.
+func OutcomeUnknown(cause error) *Error {
+	return &Error{Code: CodeUnavailable, Message: "The hub lost its database while saving.", Fix: "Look whether it was saved before you repeat it, or repeat it with the same Idempotency-Key.", Cause: cause}
+}
+
 // DiskFull says that the hub's disk has no room for a write; the cause goes to the log.
 func DiskFull(cause error) *Error {
 	return &Error{Code: CodeUnavailable, Message: "The hub's disk is full, so nothing can be written.", Fix: "Nothing was changed; free some space in DATA_DIR and try again.", Cause: cause}

@@ -4,19 +4,55 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
+	"math"
+	"math/bits"
 	"strings"
+	"sync"
 	"time"
 )
 
 // idAlphabet is Crockford's base 32 in lower case: no i, l, o, u, and in ascending order, so that ids sort by time.
 var idAlphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
-// NewID makes an opaque id: the prefix, then 26 characters of which the first ten are the time in milliseconds and the rest 80 random bits.
+// lastID is the one made before, so that ids of one millisecond keep their order: a log sorted by id tells a story in the order it happened.
+var lastID struct {
+	sync.Mutex
+	ms   uint64
+	tail [10]byte
+}
+
+// NewID makes an opaque id: the prefix, then 26 characters of which the first ten are the time in milliseconds and the rest random. Ids that
+// one process makes for the same millisecond ascend: each is the one before plus a random step.
 func NewID(prefix string, now time.Time) string {
+	ms := uint64(now.UnixMilli()) //nolint:gosec // milliseconds since 1970 are positive
+	lastID.Lock()
+	if ms != lastID.ms || !step(&lastID.tail) {
+		random(lastID.tail[:])
+		lastID.tail[0] &= 0x7f // room to ascend
+		lastID.ms = ms
+	}
+	tail := lastID.tail
+	lastID.Unlock()
 	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16) //nolint:gosec // milliseconds since 1970 are positive
-	if _, err := rand.Read(b[6:]); err != nil {
+	binary.BigEndian.PutUint64(b[:8], ms<<16)
+	copy(b[6:], tail[:])
+	return prefix + strings.ToLower(idAlphabet.EncodeToString(b[:]))
+}
+
+// step adds 1 to 2^40; false when there is no room left, which nobody will see.
+func step(tail *[10]byte) bool {
+	var by [8]byte
+	random(by[3:])
+	low := binary.BigEndian.Uint64(tail[2:])
+	sum, carry := bits.Add64(low, binary.BigEndian.Uint64(by[:])+1, 0)
+	binary.BigEndian.PutUint64(tail[2:], sum)
+	high := uint64(binary.BigEndian.Uint16(tail[:2])) + carry
+	binary.BigEndian.PutUint16(tail[:2], uint16(high)) //nolint:gosec // the overflow is what is reported
+	return high <= math.MaxUint16
+}
+
+func random(b []byte) {
+	if _, err := rand.Read(b); err != nil {
 		panic(err) // crypto/rand never fails on supported systems
 	}
-	return prefix + strings.ToLower(idAlphabet.EncodeToString(b[:]))
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -21,15 +20,15 @@ func (t *Tx) AppendAudit(ctx context.Context, e *hub.AuditEntry) error {
 }
 
 // ListAudit implements hub.AuditStore.
-func (t *Tx) ListAudit(ctx context.Context, target, before string, limit int) ([]*hub.AuditEntry, error) {
+func (t *Tx) ListAudit(ctx context.Context, target, before string, n int) ([]*hub.AuditEntry, error) {
 	var w where
 	w.equal("target", target)
 	if before != "" {
-		w.add("id < $%d", before)
+		w.text("id < $%d", before)
 	}
 	rows, err := t.tx.QueryContext(ctx, `
 		SELECT id, at, actor_kind, actor_id, actor_name, action, target, detail, call_id FROM audit_entries`+
-		w.String()+fmt.Sprintf(` ORDER BY id DESC LIMIT %d`, limit), w.args...)
+		w.String()+` ORDER BY id DESC`+limit(n), w.args...)
 	if err != nil {
 		return nil, err
 	}

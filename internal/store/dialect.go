@@ -75,6 +75,9 @@ func isUnique(err error) bool {
 	return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY || postgresCode(err) == "23505"
 }
 
+// isUnkeepable reports a text that no row can hold.
+func isUnkeepable(err error) bool { return postgresCode(err) == "22021" }
+
 // isRetryable reports a transaction that lost against another one and may be run again.
 func isRetryable(err error) bool {
 	switch postgresCode(err) {

@@ -106,15 +106,8 @@ func (t *Tx) DeleteSessionsBefore(ctx context.Context, idle, absolute time.Time)
 func (t *Tx) InsertAPIToken(ctx context.Context, a *hub.APIToken) error {
 	_, err := t.tx.ExecContext(ctx, `
 		INSERT INTO api_tokens (id, name, role, scopes, hash, created_at, created_by, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		a.ID, a.Name, string(a.Rank), scopes(a.Scopes), a.Hash, stamp(a.CreatedAt), a.CreatedBy, stampOrNull(a.RevokedAt))
+		a.ID, a.Name, string(a.Rank), listJSON(a.Scopes), a.Hash, stamp(a.CreatedAt), a.CreatedBy, stampOrNull(a.RevokedAt))
 	return err
-}
-
-func scopes(s []string) asJSON {
-	if s == nil {
-		s = []string{}
-	}
-	return asJSON{s}
 }
 
 // APITokenByHash implements hub.OperatorStore.

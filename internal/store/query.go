@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // where collects conditions with their arguments.
@@ -22,8 +23,40 @@ func (w *where) add(format string, arg any) {
 // equal adds column = value unless the value is empty.
 func (w *where) equal(column, value string) {
 	if value != "" {
-		w.add(column+" = $%d", value)
+		w.text(column+" = $%d", value)
 	}
+}
+
+// text is add for what a caller typed. Postgres can neither keep NUL nor broken UTF-8 and calls it an error; no row has it, so nothing matches.
+func (w *where) text(format, value string) {
+	if strings.ContainsRune(value, 0) || !utf8.ValidString(value) {
+		w.never()
+		return
+	}
+	w.add(format, value)
+}
+
+func (w *where) never() { w.parts = append(w.parts, "1 = 0") }
+
+// limit gives the LIMIT clause; 0 is none.
+func limit(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" LIMIT %d", n)
+}
+
+// longestLike is SQLite's limit for a pattern (SQLITE_MAX_LIKE_PATTERN_LENGTH), in bytes; far more than any text that is searched.
+const longestLike = 50_000
+
+// contains adds that the column has the text in it, letter by letter.
+func (w *where) contains(column, value string) {
+	pattern := "%" + escapeLike(value) + "%"
+	if len(pattern) > longestLike {
+		w.never()
+		return
+	}
+	w.text(column+" LIKE $%d ESCAPE '!'", pattern)
 }
 
 // String gives the WHERE clause, or nothing.

@@ -60,7 +60,7 @@ func (t *Tx) InsertRequest(ctx context.Context, r *hub.Request) error {
 			referral_source, special_requirements, enqueued_at, claimed_at, credentials_at, started_at, finished_at, updated_at,
 			overdue_at, failure, worker, fence, version)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
-		r.ID, r.CustomerID, r.Plan, asJSON{r.Features}, r.Priority, string(r.Way), string(r.State), r.AssignedTo, r.TenantID, r.Notes,
+		r.ID, r.CustomerID, r.Plan, listJSON(r.Features), r.Priority, string(r.Way), string(r.State), r.AssignedTo, r.TenantID, r.Notes,
 		r.BillingCycle, r.ReferralSource, r.SpecialRequirements, stamp(r.EnqueuedAt), stampOrNull(r.ClaimedAt),
 		stampOrNull(r.CredentialsAt), stampOrNull(r.StartedAt), stampOrNull(r.FinishedAt), stamp(r.UpdatedAt), stampOrNull(r.OverdueAt),
 		asJSON{r.Failure}, r.Worker, r.Fence, r.Version)
@@ -99,7 +99,7 @@ func changedOne(res sql.Result, err error) error {
 }
 
 func orNotFound(err error, what, id string) error {
-	if errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) || isUnkeepable(err) {
 		return hub.NotFound(what, id)
 	}
 	return err
@@ -142,7 +142,7 @@ func (t *Tx) ListRequests(ctx context.Context, f hub.RequestFilter) ([]*hub.Requ
 	w.equal("r.plan", f.Plan)
 	w.equal("r.assigned_to", f.AssignedTo)
 	if f.Query != "" {
-		w.add(`c.search LIKE $%d ESCAPE '!'`, "%"+escapeLike(strings.ToLower(f.Query))+"%")
+		w.contains("c.search", strings.ToLower(f.Query))
 	}
 	if f.OverdueAt != nil {
 		w.add(`r.overdue_at < $%d AND r.state NOT IN ('completed', 'cancelled')`, stamp(*f.OverdueAt))
@@ -152,7 +152,7 @@ func (t *Tx) ListRequests(ctx context.Context, f hub.RequestFilter) ([]*hub.Requ
 		w.args = append(w.args, k.Priority, stamp(k.EnqueuedAt), k.ID)
 		w.parts = append(w.parts, fmt.Sprintf(`(r.priority < $%d OR (r.priority = $%d AND (r.enqueued_at, r.id) > ($%d, $%d)))`, n+1, n+1, n+2, n+3))
 	}
-	return t.requests(ctx, requestSelect+w.String()+lineOrder+fmt.Sprintf(` LIMIT %d`, f.Limit), w.args...)
+	return t.requests(ctx, requestSelect+w.String()+lineOrder+limit(f.Limit), w.args...)
 }
 
 func (t *Tx) requests(ctx context.Context, query string, args ...any) ([]*hub.Request, error) {
@@ -175,7 +175,7 @@ func (t *Tx) Abandoned(ctx context.Context, live []string, n int) ([]*hub.Reques
 	for _, id := range live {
 		w.add(`r.worker <> $%d`, id)
 	}
-	return t.requests(ctx, requestSelect+w.String()+fmt.Sprintf(` LIMIT %d`, n)+t.d.lockFree, w.args...)
+	return t.requests(ctx, requestSelect+w.String()+limit(n)+t.d.lockFree, w.args...)
 }
 
 // Ahead implements hub.RequestStore.

@@ -66,6 +66,14 @@ func (j asJSON) Value() (driver.Value, error) {
 	return string(b), nil
 }
 
+// listJSON binds a list as a JSON array; nil is the empty one.
+func listJSON(s []string) asJSON {
+	if s == nil {
+		s = []string{}
+	}
+	return asJSON{s}
+}
+
 // scanJSON reads JSON text into what to points at; NULL leaves it alone.
 type scanJSON struct{ to any }
 

@@ -153,12 +153,15 @@ func (s *Store) Migrate(ctx context.Context, also ...func(context.Context) error
 // schemaLock is the advisory lock's number on Postgres: any, as long as it never changes ("kitshub" in ASCII).
 const schemaLock = 0x6b697473687562
 
+// migratePoll is how often a waiting process looks whether the other one is done; the file lock itself cannot be waited for under a context.
+const migratePoll = 20 * time.Millisecond
+
 // lockSchema takes the lock that one migrating process holds: an advisory lock of a session on Postgres, a file lock on SQLite. Both end with
 // the process at the latest.
 func (s *Store) lockSchema(ctx context.Context) (unlock func(), err error) {
 	if s.pool == nil {
 		l := flock.New(filepath.Join(s.dir, "migrate.lock"))
-		if err := l.Lock(); err != nil {
+		if _, err := l.TryLockContext(ctx, migratePoll); err != nil {
 			return nil, err
 		}
 		return func() { _ = l.Unlock() }, nil
@@ -261,7 +264,13 @@ func (s *Store) run(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn fun
 		return err
 	}
 	done = true
-	return t.tx.Commit()
+	if err := t.tx.Commit(); err != nil {
+		if s.pool != nil && isGone(err) {
+			return hub.OutcomeUnknown(err)
+		}
+		return err
+	}
+	return nil
 }
 
 // explain turns what the database said into what the hub can say; a refusal of the domain passes through.
@@ -272,7 +281,7 @@ func (s *Store) explain(err error) error {
 		return err
 	case isDiskFull(err):
 		return hub.DiskFull(err)
-	case isGone(err), isRetryable(err):
+	case isGone(err), isRetryable(err), errors.Is(err, context.DeadlineExceeded):
 		return hub.Unavailable(err)
 	}
 	return err

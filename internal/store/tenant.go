@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -64,9 +63,9 @@ func (t *Tx) ListTenants(ctx context.Context, f hub.TenantFilter) ([]*hub.Tenant
 	var w where
 	w.equal("r.state", string(f.State))
 	if f.After != "" {
-		w.add("r.id > $%d", f.After)
+		w.text("r.id > $%d", f.After)
 	}
-	rows, err := t.tx.QueryContext(ctx, tenantSelect+w.String()+fmt.Sprintf(` ORDER BY r.id LIMIT %d`, f.Limit), w.args...)
+	rows, err := t.tx.QueryContext(ctx, tenantSelect+w.String()+` ORDER BY r.id`+limit(f.Limit), w.args...)
 	if err != nil {
 		return nil, err
 	}
