@@ -98,3 +98,14 @@ func each(ctx context.Context, db *sql.DB, query string, take func(a, b string))
 	}
 	return rows.Err()
 }
+
+// Tables counts the tables.
+func (f Facts) Tables() int {
+	n := 0
+	for what := range f {
+		if strings.HasPrefix(what, "table ") {
+			n++
+		}
+	}
+	return n
+}
