@@ -1,0 +1,205 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/web"
+)
+
+// Options of New. Service, Log, Cookies and Readiness are needed.
+type Options struct {
+	Service   *hub.Service
+	Log       *slog.Logger
+	Cookies   web.Cookies
+	Version   string                              // of the hub, shown in the OpenAPI document
+	PublicURL string                              // its origin may send cookie-authenticated calls; https turns HSTS on
+	Readiness func(context.Context) web.Readiness // answers /readyz
+	Observe   web.Observe                         // told of each answered call; may be nil
+	Base      context.Context                     // its end ends event streams, so that a shutdown need not wait for them; nil: never
+	Pace      web.Pace                            // of event streams; zero is the contract's
+}
+
+// Prefixes are the paths that the handler of New serves; a mux mounts it at each.
+var Prefixes = []string{"/api/", "/livez", "/readyz", "/openapi.json", "/docs", "/docs/"}
+
+// callTime bounds every call but the event streams: longer than any use case takes, shorter than callers wait.
+const callTime = 25 * time.Second
+
+type api struct {
+	Options
+	mux     *http.ServeMux
+	cross   *http.CrossOriginProtection
+	routes  []route
+	openapi []byte
+}
+
+// New makes the handler of the API, its health checks and its documentation. Any other path is answered as a problem document 404, so it
+// can also stand where nothing else serves. It panics on a route table that cannot be served; a test holds the table.
+func New(o Options) http.Handler {
+	a, err := build(o, table())
+	if err != nil {
+		panic(err)
+	}
+	return web.Common(web.Options{Log: o.Log, Observe: o.Observe, HTTPS: web.IsHTTPS(o.PublicURL), Fail: a.panicked})(a)
+}
+
+func build(o Options, routes []route) (*api, error) {
+	if o.Base == nil {
+		o.Base = context.Background()
+	}
+	a := &api{Options: o, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), routes: routes}
+	if o.PublicURL != "" { // behind a proxy that changes Host, the browser's Origin is still PUBLIC_URL
+		if err := a.cross.AddTrustedOrigin(strings.TrimRight(o.PublicURL, "/")); err != nil {
+			return nil, fmt.Errorf("PUBLIC_URL: %w", err)
+		}
+	}
+	byPath := map[string]map[string]route{}
+	for _, rt := range routes {
+		if err := rt.check(); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", rt.method, rt.path, err)
+		}
+		if byPath[rt.path] == nil {
+			byPath[rt.path] = map[string]route{}
+		}
+		if _, twice := byPath[rt.path][rt.method]; twice {
+			return nil, fmt.Errorf("%s %s is registered twice", rt.method, rt.path)
+		}
+		byPath[rt.path][rt.method] = rt
+	}
+	for p, methods := range byPath {
+		a.mux.Handle(p, a.endpoint(p, methods))
+	}
+	var err error
+	if a.openapi, err = document(o.Version, routes); err != nil {
+		return nil, err
+	}
+	a.mountRest()
+	a.mux.HandleFunc("/", a.notFound)
+	return a, nil
+}
+
+// ServeHTTP answers 404 itself where ServeMux would redirect to a tidied path: a program that calls //api/v1/plans has a mistake to find.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := r.URL.Path
+	if tidy := path.Clean("/" + p); p != tidy && p != tidy+"/" {
+		a.notFound(w, r)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
+	web.SetRoute(r.Context(), "unmatched")
+	refuse(r, hub.E(hub.CodeNotFound, "There is nothing at this path.", "See /openapi.json or /docs for what there is.")).write(w)
+}
+
+func (a *api) panicked(w http.ResponseWriter, r *http.Request) {
+	refuse(r, errors.New("a handler panicked")).write(w)
+}
+
+// endpoint serves one path: it picks the method's route or says which methods there are.
+func (a *api) endpoint(pattern string, methods map[string]route) http.Handler {
+	allow := make([]string, 0, len(methods)+1)
+	for m := range methods {
+		allow = append(allow, m)
+	}
+	if _, ok := methods[http.MethodGet]; ok {
+		allow = append(allow, http.MethodHead)
+	}
+	slices.Sort(allow)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		web.SetRoute(r.Context(), pattern)
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		rt, ok := methods[method]
+		if !ok {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			refuse(r, hub.E(hub.CodeMethodNotAllowed, "This path does not take this method.", "Use "+strings.Join(allow, " or ")+".")).write(w)
+			return
+		}
+		a.serve(rt, w, r)
+	})
+}
+
+// call is one call of a route.
+type call struct {
+	*api
+	route   route
+	w       http.ResponseWriter
+	r       *http.Request
+	ctx     context.Context
+	actor   hub.Actor // operators' routes
+	token   string    // customers' routes: the status token; operators' routes by cookie: the session token
+	body    []byte
+	receipt *hub.PendingReceipt
+}
+
+func (a *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
+	c := &call{api: a, route: rt, w: w, r: r, ctx: r.Context()}
+	if !rt.stream {
+		ctx, cancel := context.WithTimeout(r.Context(), callTime)
+		defer cancel()
+		c.ctx = ctx
+	}
+	err := c.admit()
+	if err == nil && rt.stream {
+		err = rt.events(c)
+		if err == nil {
+			return // sent already
+		}
+	}
+	if err == nil && r.Method == http.MethodPost {
+		err = c.readBody()
+	}
+	var out sent
+	if err == nil {
+		out, err = c.answer()
+	}
+	if err != nil {
+		out = c.refuse(err)
+	}
+	out.write(w)
+}
+
+// answer runs the handler, under its Idempotency-Key where there is one.
+func (c *call) answer() (sent, error) {
+	if c.takesKey() {
+		key, given, err := idempotencyKey(c.r)
+		if err != nil {
+			return sent{}, err
+		}
+		if given {
+			return c.once(key)
+		}
+	}
+	return c.run()
+}
+
+// run runs the handler.
+func (c *call) run() (sent, error) {
+	a, err := c.route.handle(c)
+	if err != nil {
+		return sent{}, err
+	}
+	out, err := a.encode()
+	return sent{Answer: out, retryAfter: a.retryAfter}, err
+}
+
+func (c *call) refuse(err error) sent {
+	tell(c.Log, c.r, c.route.path, err)
+	if hub.IsCode(err, hub.CodeUnauthenticated) {
+		c.w.Header().Set("WWW-Authenticate", `Bearer realm="kitshub"`)
+	}
+	return refuse(c.r, err)
+}

@@ -1,0 +1,137 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+// endTime bounds the writing down of a refusal after the call itself is over.
+const endTime = 5 * time.Second
+
+// takesKey: every mutation but login and reveal, whose answers must not be kept.
+func (c *call) takesKey() bool { return c.route.method == http.MethodPost && !c.route.noKey }
+
+// idempotencyKey reads the Idempotency-Key, quoted (as in the IETF draft) or bare; both forms of one text are the same key.
+func idempotencyKey(r *http.Request) (key string, given bool, err error) {
+	h := r.Header.Values("Idempotency-Key")
+	if len(h) == 0 {
+		return "", false, nil
+	}
+	key, ok := strings.Trim(h[0], " \t"), len(h) == 1
+	if strings.HasPrefix(key, `"`) {
+		key, ok = unquote(key)
+		ok = ok && len(h) == 1
+	}
+	for _, b := range []byte(key) {
+		ok = ok && b >= ' ' && b <= '~'
+	}
+	if !ok || key == "" || len(key) > 255 {
+		return "", true, fieldError(hub.CodeInvalidField, "Idempotency-Key", "The Idempotency-Key is malformed.", "Send one header of 1–255 printable ASCII characters, quoted or bare.")
+	}
+	return key, true, nil
+}
+
+// unquote reads a string of RFC 8941.
+func unquote(s string) (string, bool) {
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			return b.String(), i == len(s)-1
+		case '\\':
+			i++
+			if i == len(s) || (s[i] != '"' && s[i] != '\\') {
+				return "", false
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return "", false
+}
+
+// principal says whose key it is. For calls without a login it is the same for all, since a repetition may come from another address; what
+// such a call's answer holds goes only to who has both key and body.
+func (c *call) principal() string {
+	switch c.route.policy {
+	case operator:
+		return string(c.actor.Kind) + ":" + c.actor.ID
+	case customer:
+		sum := sha256.Sum256([]byte(c.token))
+		return "status:" + hex.EncodeToString(sum[:])
+	}
+	return "public"
+}
+
+// once runs the handler under an Idempotency-Key: a repetition gets the first answer, byte for byte.
+func (c *call) once(key string) (sent, error) {
+	body := c.body
+	if c.route.doc.body == nil { // no body and {} are the same call
+		body = nil
+	}
+	held, earlier, err := c.Service.TakeReceipt(c.ctx, c.principal(), c.route.method+" "+c.route.path+" "+c.r.URL.Path, key, body)
+	if err != nil {
+		return sent{}, err
+	}
+	if earlier != nil {
+		return sent{Answer: *earlier, replayed: true}, nil
+	}
+	c.receipt = held
+	end := func(a hub.Answer) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), endTime)
+		defer cancel()
+		if err := c.Service.EndReceipt(ctx, held, a); err != nil {
+			c.Log.WarnContext(ctx, "an idempotency key could not be closed; it is free again when this process ends", "route", c.route.path, "error", err)
+		}
+	}
+	ended := false
+	defer func() {
+		if !ended { // a panic: free the key, then let Recover answer
+			end(hub.Answer{Status: http.StatusInternalServerError})
+		}
+	}()
+	out, err := c.run()
+	if err != nil {
+		out = c.refuse(err)
+	}
+	ended = true
+	end(out.Answer)
+	return out, nil
+}
+
+// effect runs a use case that changes something. Under an Idempotency-Key its answer is rendered inside the use case's transaction and
+// stored with it, and what is sent are those bytes.
+//
+// R must be what the use case's transaction gives back, else the call fails: nothing may be changed whose answer is not kept.
+func effect[R any](c *call, run func(context.Context) (R, error), show func(R) answer) (answer, error) {
+	if c.receipt == nil {
+		out, err := run(c.ctx)
+		if err != nil {
+			return answer{}, err
+		}
+		return show(out), nil
+	}
+	var kept *hub.Answer
+	c.receipt.Render = func(result any) (hub.Answer, error) {
+		r, ok := result.(R)
+		if !ok {
+			return hub.Answer{}, fmt.Errorf("the use case behind %s gave %T, not %T", c.route.path, result, r)
+		}
+		a, err := show(r).encode()
+		kept = &a
+		return a, err
+	}
+	out, err := run(hub.WithReceipt(c.ctx, c.receipt))
+	if err != nil {
+		return answer{}, err
+	}
+	a := show(out)
+	a.kept = kept
+	return a, nil
+}
