@@ -61,7 +61,8 @@ var structural = []struct {
 	{"bad syntax", changes{"plans.yaml": text("plans:\n  - id: [one\n")}, []string{"plans.yaml:2 yaml: "}},
 	{"wrong type", changes{"plans.yaml": text("plans:\n  - id: one\n    name: One\n    price_monthly: much\n")}, []string{"plans.yaml:4 yaml: "}},
 	{
-		"bad plan, all at once", changes{"plans.yaml": text("plans:\n  - id: One\n    name: ''\n    priority: 3\n    price_monthly: -1\n    price_yearly: -2\n    provisioning: magic\n    sla: soon\n    features:\n      - b\n      - c\n      - b\n")},
+		"bad plan, all at once",
+		changes{"plans.yaml": text("plans:\n  - id: One\n    name: ''\n    priority: 3\n    price_monthly: -1\n    price_yearly: -2\n    provisioning: magic\n    sla: soon\n    features:\n      - b\n      - c\n      - b\n")},
 		[]string{
 			`plans.yaml:2 plan: "One" is no id`, `plans.yaml:3 plan: has no name`, `plans.yaml:4 plan: priority 3`, `plans.yaml:5 plan: price -1`, `plans.yaml:6 plan: price -2`,
 			`plans.yaml:7 plan: provisioning "magic"`, `plans.yaml:8 plan: sla "soon"`, `plans.yaml:11 plan-feature: feature "c"`, `plans.yaml:12 duplicate: "b" twice`,
@@ -69,7 +70,8 @@ var structural = []struct {
 	},
 	{"plan twice", changes{"plans.yaml": text("plans:\n  - {id: one, name: One}\n  - {id: one, name: Two}\n")}, []string{`plans.yaml:3 duplicate: already on line 2`}},
 	{
-		"no features", changes{
+		"no features",
+		changes{
 			"features/a/feature.yaml": nil, "features/a/0001_a.sql": nil, "features/a/0002_more.sqlite.sql": nil, "features/a/0002_more.postgres.sql": nil, "features/a/seed.sql": nil,
 			"features/a/README.md": nil, "features/a/notes/0009_not_a_file.sql": nil, "features/.hidden/0001_whatever.sql": nil,
 			"features/b/feature.yaml": nil, "features/b/0001_b.sql": nil, "features/b/check.sql": nil,
@@ -86,7 +88,8 @@ var structural = []struct {
 	{"missing dialect", changes{"features/a/0002_more.postgres.sql": nil}, []string{"features/a/0002_more.sqlite.sql:1 missing-dialect: no text for postgres"}},
 	{"missing dialect of a seed", changes{"features/b/seed.postgres.sql": text("SELECT 1;\n")}, []string{"features/b/seed.postgres.sql:1 missing-dialect: no text for sqlite"}},
 	{
-		"other number of checks", changes{"features/b/check.sql": nil, "features/b/check.sqlite.sql": text("SELECT 1 WHERE false;\nSELECT 1 WHERE false;\n"), "features/b/check.postgres.sql": text("SELECT 1 WHERE false;\n")},
+		"other number of checks",
+		changes{"features/b/check.sql": nil, "features/b/check.sqlite.sql": text("SELECT 1 WHERE false;\nSELECT 1 WHERE false;\n"), "features/b/check.postgres.sql": text("SELECT 1 WHERE false;\n")},
 		[]string{"features/b/check.postgres.sql:1 missing-dialect: 2 for sqlite and 1 for postgres"},
 	},
 	{"portable and of a dialect", changes{"features/a/0001_a.sqlite.sql": text("CREATE TABLE a (id TEXT);\n")}, []string{"features/a/0001_a.sqlite.sql:1 duplicate: already given for sqlite by features/a/0001_a.sql"}},
@@ -141,7 +144,8 @@ func TestLintReportsSQL(t *testing.T) {
 		{"a changed seed is no edit", changes{"catalog.lock": released, "features/a/seed.sql": text("INSERT INTO a (id) VALUES ('y');\n")}, nil},
 		{"edited", changes{"catalog.lock": released, "features/b/0001_b.sql": text("CREATE TABLE b (id text PRIMARY KEY);\n")}, []string{"features/b/0001_b.sql:1 edited-migration: was edited"}},
 		{
-			"removed", changes{"catalog.lock": released, "features/b/0001_b.sql": nil, "features/b/check.sql": nil},
+			"removed",
+			changes{"catalog.lock": released, "features/b/0001_b.sql": nil, "features/b/check.sql": nil},
 			[]string{fmt.Sprintf("catalog.lock:%d removed-migration: features/b/0001_b.sql is gone", line("features/b/0001_b.sql"))},
 		},
 		{"before a released one", changes{"catalog.lock": released, "features/b/0000_b.sql": text("CREATE TABLE b0 (id text);\n")}, []string{"features/b/0000_b.sql:1 migration-order: comes before 0001_b"}},
@@ -151,7 +155,8 @@ func TestLintReportsSQL(t *testing.T) {
 		{"syntax in postgres only", changes{"features/a/0002_more.postgres.sql": text("-- ü\nCREATE TABLE more (id text PRIMARY KEY);\nDO $$ BEGIN NULL; END $$ LANGUAGES x;\nALTER more;\n")}, []string{"features/a/0002_more.postgres.sql:3 sql: Postgres cannot parse"}},
 		{"syntax in sqlite only", changes{"features/a/0002_more.sqlite.sql": text("CREATE TABLE more (id TEXT PRIMARY KEY)\nLOOSE;\n")}, []string{"features/a/0002_more.sqlite.sql:2 sql: LOOSE"}},
 		{
-			"the second of two equal tokens", changes{"features/a/0003_c.sql": text("SELECT 1 FROM a\nWHERE id IN (SELECT id FROM a)\nFROM a;\n")},
+			"the second of two equal tokens",
+			changes{"features/a/0003_c.sql": text("SELECT 1 FROM a\nWHERE id IN (SELECT id FROM a)\nFROM a;\n")},
 			[]string{`features/a/0003_c.sql:3 sql: near "FROM"`},
 		},
 		{"unknown table", changes{"features/a/seed.sql": text("INSERT INTO a (id) VALUES ('x');\nINSERT INTO\n    nowhere (id) VALUES ('x');\n")}, []string{"features/a/seed.sql:3 sql: no such table: nowhere"}},
@@ -166,11 +171,13 @@ func TestLintReportsSQL(t *testing.T) {
 		{"vacuum inside one", changes{"features/a/seed.sqlite.sql": text("VACUUM;\n"), "features/a/seed.postgres.sql": text("SELECT 1;\n"), "features/a/seed.sql": nil, "features/b/check.sql": nil}, []string{"features/a/seed.sqlite.sql:1 sql: VACUUM"}},
 		{"one fault, not one for each that depends on it", changes{"features/a/0001_a.sql": text("CREATE TABLE aa (id text);\nCREATE TABEL a (id text);\n")}, []string{"features/a/0001_a.sql:2 sql: TABEL"}},
 		{
-			"other columns", changes{"features/a/0002_more.postgres.sql": text("\n-- why\nCREATE TABLE more (id text PRIMARY KEY, old text);\nALTER TABLE more ADD COLUMN extra text;\nALTER TABLE more DROP COLUMN old;\n")},
+			"other columns",
+			changes{"features/a/0002_more.postgres.sql": text("\n-- why\nCREATE TABLE more (id text PRIMARY KEY, old text);\nALTER TABLE more ADD COLUMN extra text;\nALTER TABLE more DROP COLUMN old;\n")},
 			[]string{"features/a/0002_more.postgres.sql:3 dialects-differ: extra only for postgres"},
 		},
 		{
-			"other tables", changes{"features/a/0002_more.postgres.sql": text("CREATE TABLE less (id text PRIMARY KEY);\nCREATE SCHEMA app; CREATE TABLE app.mine (id text);\n")},
+			"other tables",
+			changes{"features/a/0002_more.postgres.sql": text("CREATE TABLE less (id text PRIMARY KEY);\nCREATE SCHEMA app; CREATE TABLE app.mine (id text);\n")},
 			[]string{"features/a/0002_more.postgres.sql:1 dialects-differ: Postgres gets a table less", "features/a/0002_more.sqlite.sql:1 dialects-differ: SQLite gets a table more"},
 		},
 		{"renamed to the same", changes{"features/a/0002_more.postgres.sql": text("CREATE TABLE les (idd text PRIMARY KEY);\nALTER TABLE les RENAME TO more; ALTER TABLE more RENAME COLUMN idd TO id; CREATE TABLE t (x text); DROP TABLE t;\n")}, nil},
