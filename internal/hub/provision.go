@@ -419,6 +419,12 @@ func (w *run) create(ctx context.Context, b *bench) error {
 		}
 		return nil
 	}}
+	if b.db != nil { // an earlier try got as far as opening it
+		if err := b.db.Close(); err != nil {
+			return err
+		}
+		b.db = nil
+	}
 	if err := b.provider.Create(ctx, b.tenant.Backend, b.creds, tpl); err != nil {
 		return err
 	}
