@@ -83,8 +83,10 @@ func openPostgres(t *testing.T) postgresTest {
 	}
 	for _, f := range c.Features {
 		for _, s := range f.Checks {
-			if got := p.read(s.Text[hub.Postgres].SQL); got != "" {
-				t.Errorf("%s %s: %s", f.Name, s.Name, got)
+			for _, st := range catalog.Split(s.Text[hub.Postgres].SQL, hub.Postgres) {
+				if got := p.read(st.SQL); got != "" {
+					t.Errorf("%s:%d: %s", s.Text[hub.Postgres].File, st.Line, got)
+				}
 			}
 		}
 	}

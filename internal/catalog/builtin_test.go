@@ -65,8 +65,10 @@ func TestBuiltinAppliesOnSQLite(t *testing.T) {
 			for _, name := range order {
 				f, _ := c.Feature(name)
 				for _, s := range f.Checks {
-					if rows := texts(t, db, s.Text[hub.SQLite].SQL); len(rows) > 0 {
-						t.Errorf("%s %s: %s", name, s.Name, strings.Join(rows, "; "))
+					for _, st := range catalog.Split(s.Text[hub.SQLite].SQL, hub.SQLite) {
+						if rows := texts(t, db, st.SQL); len(rows) > 0 {
+							t.Errorf("%s:%d: %s", s.Text[hub.SQLite].File, st.Line, strings.Join(rows, "; "))
+						}
 					}
 				}
 			}

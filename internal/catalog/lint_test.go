@@ -87,11 +87,6 @@ var structural = []struct {
 	{"cycle of one", changes{"features/b/feature.yaml": text("name: b\ndepends_on:\n  - a\n  - b\n")}, []string{"features/b/feature.yaml:4 cycle: b → b"}},
 	{"missing dialect", changes{"features/a/0002_more.postgres.sql": nil}, []string{"features/a/0002_more.sqlite.sql:1 missing-dialect: no text for postgres"}},
 	{"missing dialect of a seed", changes{"features/b/seed.postgres.sql": text("SELECT 1;\n")}, []string{"features/b/seed.postgres.sql:1 missing-dialect: no text for sqlite"}},
-	{
-		"other number of checks",
-		changes{"features/b/check.sql": nil, "features/b/check.sqlite.sql": text("SELECT 1 WHERE false;\nSELECT 1 WHERE false;\n"), "features/b/check.postgres.sql": text("SELECT 1 WHERE false;\n")},
-		[]string{"features/b/check.postgres.sql:1 missing-dialect: 2 for sqlite and 1 for postgres"},
-	},
 	{"portable and of a dialect", changes{"features/a/0001_a.sqlite.sql": text("CREATE TABLE a (id TEXT);\n")}, []string{"features/a/0001_a.sqlite.sql:1 duplicate: already given for sqlite by features/a/0001_a.sql"}},
 	{"number twice", changes{"features/a/0002_again.sql": text("SELECT 1;\n")}, []string{"features/a/0002_more.postgres.sql:1 duplicate: 0002 is already taken by 0002_again"}},
 	{"misnamed file", changes{"features/a/3_c.sql": text("SELECT 1;\n")}, []string{"features/a/3_c.sql:1 file-name: neither its place nor its purpose"}},

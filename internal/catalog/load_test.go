@@ -45,7 +45,7 @@ func TestLoad(t *testing.T) {
 		"a/A<", "  0001_a features/a/0001_a.sql features/a/0001_a.sql",
 		"  0002_more features/a/0002_more.sqlite.sql features/a/0002_more.postgres.sql", "  seed features/a/seed.sql features/a/seed.sql",
 		"b/b<a", "  0001_b features/b/0001_b.sql features/b/0001_b.sql",
-		"  check features/b/check.sql features/b/check.sql", "  check_2 features/b/check.sql features/b/check.sql",
+		"  check features/b/check.sql features/b/check.sql",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("features (-want +got):\n%s", diff)
@@ -53,10 +53,6 @@ func TestLoad(t *testing.T) {
 	z, _ := c.Feature("z")
 	if text := z.Migrations[0].Text; !text[hub.SQLite].NoTransaction || text[hub.Postgres].NoTransaction {
 		t.Error("the mark for no transaction belongs to the SQLite text alone")
-	}
-	b, _ := c.Feature("b")
-	if sql := b.Checks[1].Text[hub.SQLite].SQL; sql != "\n\n\nSELECT id FROM b" {
-		t.Errorf("the second check does not stand on its line of the file: %q", sql)
 	}
 }
 

@@ -95,35 +95,8 @@ func (l *loader) addScript(f *feature, name string, text map[hub.Dialect]hub.Sou
 	case "seed":
 		f.Seeds = append(f.Seeds, hub.Script{Name: name, Text: text})
 	case "check":
-		f.Checks = l.checkScripts(f, text)
+		f.Checks = append(f.Checks, hub.Script{Name: name, Text: text})
 	default:
 		f.Migrations = append(f.Migrations, hub.Script{Name: name, Text: text})
 	}
-}
-
-// checkScripts makes one script of each query, so that whoever runs a check runs one query and reads its rows.
-// The text before a query becomes empty lines: positions in an engine's messages stay those of the file.
-func (l *loader) checkScripts(f *feature, text map[hub.Dialect]hub.Source) []hub.Script {
-	parts := map[hub.Dialect][]Statement{}
-	for _, d := range dialects {
-		parts[d] = Split(text[d].SQL, d)
-	}
-	n := len(parts[dialects[0]])
-	if other := len(parts[dialects[1]]); other != n {
-		l.add(text[dialects[1]].File, 1, RuleMissingDialect, "Give both dialects the same checks in the same order.", "the checks of feature %q are %d for %s and %d for %s", f.Name, n, dialects[0], other, dialects[1])
-		return nil
-	}
-	var out []hub.Script
-	for i := range n {
-		s := hub.Script{Name: "check", Text: map[hub.Dialect]hub.Source{}}
-		if i > 0 {
-			s.Name = fmt.Sprintf("check_%d", i+1)
-		}
-		for _, d := range dialects {
-			st := parts[d][i]
-			s.Text[d] = source(text[d].File, strings.Repeat("\n", st.Line-1)+st.SQL)
-		}
-		out = append(out, s)
-	}
-	return out
 }
