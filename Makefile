@@ -47,12 +47,12 @@ check: need-go fmt-check vet lint arch test gen-check ## all that must hold befo
 .PHONY: test
 test: need-go $(TOOLS)/gotest ## run all tests on both engines; installs what they need (PKG, TESTFLAGS)
 	@scripts/setup
-	@$(HERMETIC) $(TOOLS)/with-postgres $(TOOLS)/gotest $(TESTFLAGS) $(PKG)
+	@$(HERMETIC) $(TOOLS)/with-postgres -file $(TOOLS)/gotest $(TESTFLAGS) $(PKG)
 
 .PHONY: race
 race: need-go $(TOOLS)/gotest ## run the core packages' tests with the race detector (needs a C compiler)
 	@scripts/setup cc postgres
-	@$(HERMETIC) CGO_ENABLED=1 $(TOOLS)/with-postgres $(TOOLS)/gotest -race $(TESTFLAGS) $(CORE)
+	@$(HERMETIC) CGO_ENABLED=1 $(TOOLS)/with-postgres -file $(TOOLS)/gotest -race $(TESTFLAGS) $(CORE)
 
 .PHONY: arch
 arch: need-go ## check the architecture's rules alone

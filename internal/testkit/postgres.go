@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -16,9 +17,12 @@ import (
 )
 
 // PostgresVariable names the environment variable with the address of a server to use: a postgres:// URL of a
-// superuser. `make test` sets it to one throwaway server for the whole run; without it each test process that needs
+// superuser, or "file:" and the path of a file that holds one. `make test` sets it to one throwaway server for the whole run; without it each test process that needs
 // Postgres starts one of its own.
 const PostgresVariable = "TEST_POSTGRES_URL"
+
+// filePrefix marks the address that scripts/with-postgres hands on for one run of the tests.
+const filePrefix = "file:"
 
 // Postgres gives the test an empty database of its own, dropped when the test ends.
 func Postgres(t testing.TB) string {
@@ -32,7 +36,7 @@ func Postgres(t testing.TB) string {
 func PostgresFrom(t testing.TB, key string, migrate func(databaseURL string) error) string {
 	t.Helper()
 	server := ServerURL(t)
-	if os.Getenv(PostgresVariable) != "" {
+	if given := os.Getenv(PostgresVariable); given != "" && !strings.HasPrefix(given, filePrefix) {
 		key += " " + binaryDigest()
 	}
 	name, err := template(t.Context(), server, key, migrate)
@@ -79,6 +83,13 @@ var own struct {
 var serverURL = sync.OnceValues(func() (string, error) {
 	ctx := context.Background() // the server is for the whole process, not for the test that comes first
 	if given := os.Getenv(PostgresVariable); given != "" {
+		if path, ok := strings.CutPrefix(given, filePrefix); ok {
+			address, err := os.ReadFile(path)
+			if err != nil {
+				return "", fmt.Errorf("%s: %w", PostgresVariable, err)
+			}
+			given = strings.TrimSpace(string(address))
+		}
 		if err := pgserver.Sweep(ctx, given); err != nil {
 			return "", fmt.Errorf("%s is set, but that server does not serve: %w", PostgresVariable, err)
 		}

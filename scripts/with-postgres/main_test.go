@@ -17,12 +17,16 @@ func TestRun(t *testing.T) {
 		{"no such command", []string{"kitshub-no-such-command"}, 1},
 		{"no command", nil, 2},
 	} {
-		if got := run(false, c.args); got != c.want {
+		if got := run(false, false, c.args); got != c.want {
 			t.Errorf("%s: code %d, want %d", c.name, got, c.want)
 		}
 	}
 	t.Setenv(variable, "")
-	if got := run(false, []string{"sh", "-c", `case $TEST_POSTGRES_URL in postgres://*) exit 0 ;; esac; exit 1`}); got != 0 {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	if got := run(false, false, []string{"sh", "-c", `case $TEST_POSTGRES_URL in postgres://*) exit 0 ;; esac; exit 1`}); got != 0 {
 		t.Errorf("without a given server: code %d", got)
+	}
+	if got := run(false, true, []string{"sh", "-c", `read -r url <"${TEST_POSTGRES_URL#file:}" || true; case $url in postgres://*) exit 0 ;; esac; exit 1`}); got != 0 {
+		t.Errorf("with the address in a file: code %d", got)
 	}
 }
