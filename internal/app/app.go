@@ -15,7 +15,6 @@ import (
 	"github.com/kitshub/kitshub/internal/config"
 	"github.com/kitshub/kitshub/internal/events"
 	"github.com/kitshub/kitshub/internal/hub"
-	"github.com/kitshub/kitshub/internal/web"
 )
 
 // App is a serving hub.
