@@ -1,0 +1,29 @@
+package app
+
+import (
+	"net/http"
+
+	"github.com/kitshub/kitshub/internal/httpapi"
+	"github.com/kitshub/kitshub/internal/web"
+	"github.com/kitshub/kitshub/internal/webui"
+)
+
+// routes puts the API, the pages and the metrics under one roof. What every answer goes through (request id, log, headers, recovery, body
+// limit) is web.Common, once for all of them.
+func (a *App) routes() http.Handler {
+	cookies := web.NewCookies(a.Config.PublicURL)
+	api := httpapi.New(httpapi.Options{
+		Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, PublicURL: a.Config.PublicURL,
+		Readiness: a.readiness, Observe: a.Metrics.ObserveHTTP, Base: a.streams,
+	})
+	pages := webui.New(webui.Options{Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, Stop: a.streams.Done(), NotFound: api})
+	mux := http.NewServeMux()
+	for _, prefix := range httpapi.Prefixes {
+		mux.Handle(prefix, api)
+	}
+	if a.Config.MetricsAddr == "" {
+		mux.Handle("GET /metrics", a.Metrics.Handler())
+	}
+	mux.Handle("/", pages)
+	return web.Common(web.Options{Log: a.Log, Observe: a.Metrics.ObserveHTTP, HTTPS: web.IsHTTPS(a.Config.PublicURL)})(mux)
+}
