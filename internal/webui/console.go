@@ -289,7 +289,7 @@ func figures(s hub.Stats) []figure {
 		{"Ready today", number(s.CompletedToday), "good"},
 		{"Failed today", number(s.FailedToday), ""},
 		{"Overdue", number(s.Overdue), ""},
-		{"Average wait, 24 h", "–", ""},
+		{"Average wait", "–", ""},
 		{"Oldest wait", "–", ""},
 	}
 	if s.FailedToday > 0 {

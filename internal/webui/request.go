@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -37,6 +38,7 @@ type requestView struct {
 	Problem   *refusal
 	Feed      string
 	MayWork   bool
+	Notes     string // as saved, or as typed when saving was refused
 }
 
 type auditLine struct {
@@ -60,6 +62,9 @@ func (u *ui) showRequest(w http.ResponseWriter, r *http.Request, a hub.Actor, pr
 	if problem != nil {
 		said := u.refusal(r, problem)
 		v.Problem, status = &said, statusOf(problem)
+		if typed, ok := r.PostForm["text"]; ok {
+			v.Notes = strings.Join(typed, "\n")
+		}
 	}
 	return u.render(w, status, "console_request", frame{Title: v.Row.Company, Class: "console", Actor: &a, View: v})
 }
@@ -87,7 +92,7 @@ func (u *ui) requestView(ctx context.Context, a hub.Actor, id string) (requestVi
 	}
 	r := st.Request
 	v := requestView{
-		Row: u.row(&r, a, st.AsOf), Status: u.statusView(st, ""), Request: r, Providers: u.Service.ProviderNames(), MayWork: a.Rank != hub.Support,
+		Row: u.row(&r, a, st.AsOf), Status: u.statusView(st, ""), Request: r, Notes: r.Notes, Providers: u.Service.ProviderNames(), MayWork: a.Rank != hub.Support,
 		Feed: "/console/requests/" + url.PathEscape(id) + "/events",
 	}
 	v.Row.Place = st.Position
@@ -95,13 +100,7 @@ func (u *ui) requestView(ctx context.Context, a hub.Actor, id string) (requestVi
 	if r.State == hub.Failed {
 		v.Failure = r.Failure
 	}
-	for _, s := range st.Steps {
-		line := joined([]hub.StepRecord{s})
-		if s.Failure != nil {
-			line.Error = s.Failure.Cause
-		}
-		v.Steps = append(v.Steps, line)
-	}
+	v.Steps = stepLines(st.Steps)
 	for _, name := range r.Features {
 		title := name
 		if f, ok := u.Service.Catalog().Feature(name); ok && f.Title != "" {
@@ -116,6 +115,18 @@ func (u *ui) requestView(ctx context.Context, a hub.Actor, id string) (requestVi
 	}
 	v.Audit, err = u.auditOf(ctx, id, r.TenantID)
 	return v, err
+}
+
+// stepLines shows operators each step for itself, with the cause rather than what customers are told.
+func stepLines(steps []hub.StepRecord) []stepView {
+	out := make([]stepView, len(steps))
+	for i, s := range steps {
+		out[i] = joined([]hub.StepRecord{s})
+		if s.Failure != nil {
+			out[i].Error = s.Failure.Cause
+		}
+	}
+	return out
 }
 
 // auditOf gives the newest entries about the request and its tenant.

@@ -23,7 +23,11 @@ type planCard struct {
 	New                   []string // titles of what the plan has over the one before
 	Over                  string   // name of the plan before
 	Checked               bool
+	Number                int // from 1, for the style that shows only the chosen plan's features; 0 beyond what it knows
 }
+
+// styledPlans is how many plans the style can tell apart; the features of further ones are always shown.
+const styledPlans = 8
 
 type featureChoice struct {
 	Name, Title, Description string
@@ -245,6 +249,9 @@ func planCards(cat *hub.Catalog, in hub.SignUp) []planCard {
 		c := planCard{
 			ID: p.ID, Name: p.Name, Description: p.Description, Monthly: p.PriceMonthly, Yearly: p.PriceYearly,
 			Automatic: p.Provisioning == hub.Automatic, Checked: p.ID == in.Plan,
+		}
+		if i < styledPlans {
+			c.Number = i + 1
 		}
 		if year := 12 * p.PriceMonthly; year > 0 && p.PriceYearly < year {
 			c.Saving = 100 * (year - p.PriceYearly) / year

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-//go:embed static
+//go:embed static/*.js static/*.svg static/css/*.css
 var staticFiles embed.FS
 
 // assets serves the style, the script and the icon under names that hold a digest of their content, so that a browser may keep them for

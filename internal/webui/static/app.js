@@ -32,6 +32,7 @@ function sync(have, want) {
   for (const a of want.attributes) {
     if (have.getAttribute(a.name) !== a.value) have.setAttribute(a.name, a.value);
   }
+  if (have.nodeName === "TEXTAREA") return; // what is typed there is the reader's
   const children = [...have.childNodes];
   const wanted = [...want.childNodes];
   wanted.forEach((w, i) => (i < children.length ? sync(children[i], w) : have.append(w.cloneNode(true))));
