@@ -74,6 +74,18 @@ func Bearer(token string) Header { return Header{"Authorization", "Bearer " + to
 
 // Do sends body as JSON (nil: none) and reads the whole answer. An error means that no answer came.
 func (c *Client) Do(ctx context.Context, method, path string, body any, headers ...Header) (*Answer, error) {
+	var raw []byte
+	if body != nil {
+		var err error
+		if raw, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	return c.Raw(ctx, method, path, raw, headers...)
+}
+
+// Raw is Do with a body that is sent as it is, well formed or not.
+func (c *Client) Raw(ctx context.Context, method, path string, body []byte, headers ...Header) (*Answer, error) {
 	res, err := c.send(ctx, method, path, body, headers)
 	if err != nil {
 		return nil, err
@@ -86,14 +98,10 @@ func (c *Client) Do(ctx context.Context, method, path string, body any, headers 
 	return &Answer{res.StatusCode, res.Header, b}, nil
 }
 
-func (c *Client) send(ctx context.Context, method, path string, body any, headers []Header) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, method, path string, body []byte, headers []Header) (*http.Response, error) {
 	var r io.Reader
 	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return nil, err
-		}
-		r = bytes.NewReader(b)
+		r = bytes.NewReader(body)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.Base+path, r)
 	if err != nil {
