@@ -162,7 +162,8 @@ func (c *Client) Start(ctx context.Context) error {
 	if err := c.engine.reclaim(ctx); err != nil {
 		return fmt.Errorf("freeing the jobs of a former process: %w", err)
 	}
-	if err := c.engine.start(context.WithoutCancel(ctx)); err != nil {
+	running := context.WithoutCancel(ctx)
+	if err := c.engine.start(running); err != nil {
 		return fmt.Errorf("starting River: %w", err)
 	}
 	loops := []*loop{
@@ -173,7 +174,7 @@ func (c *Client) Start(ctx context.Context) error {
 		{name: "sweep", every: sweepEvery, timeout: time.Minute, log: c.log, run: h.Sweep},
 	}
 	for _, l := range loops {
-		l.start()
+		l.start(running)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

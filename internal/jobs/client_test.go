@@ -93,7 +93,7 @@ func TestMigrateAgain(t *testing.T) {
 func TestTheViewOfATransaction(t *testing.T) {
 	r := postgresRig(t)
 	ctx := t.Context()
-	s := r.begin(t, ctx)
+	s := r.begin(ctx, t)
 	defer s.close(t)
 	raw := func(fn func(v *txView)) {
 		t.Helper()
@@ -136,7 +136,7 @@ func TestTheViewOfATransaction(t *testing.T) {
 		if err := v.QueryRow(ctx, "SELECT 1").Scan(new(int)); !errors.Is(err, errTxIsOver) {
 			t.Errorf("after the commit: %v", err)
 		}
-		if _, err := v.Query(ctx, "SELECT 1"); !errors.Is(err, errTxIsOver) {
+		if _, err := v.Exec(ctx, "SELECT 1"); !errors.Is(err, errTxIsOver) {
 			t.Errorf("after the commit: %v", err)
 		}
 	})
@@ -180,8 +180,9 @@ func TestALoopSurvivesItsCalls(t *testing.T) {
 		}
 		return nil
 	}}
-	l.start()
-	for receive(t, called, "a call") < 5 {
+	l.start(t.Context())
+	for i := int32(0); i < 5; {
+		i = receive(t, called, "a call")
 	}
 	l.stop()
 	text := log.String()

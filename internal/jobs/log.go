@@ -43,4 +43,5 @@ func (h onlyWarnings) Enabled(ctx context.Context, l slog.Level) bool {
 func (h onlyWarnings) WithAttrs(a []slog.Attr) slog.Handler {
 	return onlyWarnings{h.Handler.WithAttrs(a)}
 }
+
 func (h onlyWarnings) WithGroup(g string) slog.Handler { return onlyWarnings{h.Handler.WithGroup(g)} }

@@ -26,8 +26,8 @@ type loop struct {
 	said    time.Time
 }
 
-func (l *loop) start() {
-	ctx, cancel := context.WithCancel(context.Background())
+func (l *loop) start(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
 	l.cancel, l.ended = cancel, make(chan struct{})
 	go func() {
 		defer close(l.ended)

@@ -130,16 +130,16 @@ type storeTx struct {
 	conn *sql.Conn
 }
 
-func (t *storeTx) Now() time.Time  { return time.Now().UTC() }
-func (t *storeTx) SQLTx() *sql.Tx  { return t.tx }
-func (t *storeTx) Conn() *sql.Conn { return t.conn }
+func (s *storeTx) Now() time.Time  { return time.Now().UTC() }
+func (s *storeTx) SQLTx() *sql.Tx  { return s.tx }
+func (s *storeTx) Conn() *sql.Conn { return s.conn }
 
 // unit wraps it as a use case does.
 type unit struct{ hub.Tx }
 
 func (u *unit) Unwrap() hub.Tx { return u.Tx }
 
-func (r *rig) begin(t testing.TB, ctx context.Context) *storeTx {
+func (r *rig) begin(ctx context.Context, t testing.TB) *storeTx {
 	t.Helper()
 	s := &storeTx{}
 	var err error
@@ -165,7 +165,7 @@ func (s *storeTx) close(t testing.TB) {
 // commit runs fn in a transaction of its own.
 func (r *rig) commit(t testing.TB, fn func(tx hub.Tx)) {
 	t.Helper()
-	s := r.begin(t, t.Context())
+	s := r.begin(t.Context(), t)
 	defer s.close(t)
 	fn(&unit{s})
 	noError(t, s.tx.Commit())
