@@ -23,7 +23,6 @@ const (
 
 // load calls the hub.
 type load struct {
-	ctx     context.Context
 	report  *check.Report
 	record  *record
 	traffic *traffic
@@ -36,23 +35,23 @@ type load struct {
 	all     sync.WaitGroup
 }
 
-func (l *load) start() {
+func (l *load) start(ctx context.Context) {
 	for i := range customersAtOnce {
 		r := rand.New(rand.NewPCG(uint64(l.seed), uint64(i))) //nolint:gosec // the same seed shall give the same load
-		l.all.Go(func() { l.customers(i, r) })
+		l.all.Go(func() { l.customers(ctx, i, r) })
 	}
 	for i := range operatorsAtOnce {
 		r := rand.New(rand.NewPCG(uint64(l.seed), uint64(100+i))) //nolint:gosec // likewise
-		l.all.Go(func() { l.operator(r) })
+		l.all.Go(func() { l.operator(ctx, r) })
 	}
 }
 
 // call makes one call with f when the hub is up. It gives a refusal as a *drive.Problem; errNoAnswer when the hub died meanwhile; errOver at the end.
-func (l *load) call(f func(ctx context.Context) error) error {
+func (l *load) call(ctx context.Context, f func(context.Context) error) error {
 	if !l.traffic.enter() {
 		return errOver
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, callWithin)
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
 	err := f(ctx)
 	var p *drive.Problem
@@ -73,17 +72,17 @@ var (
 )
 
 // pause is the breath between two calls, cut short by a volley.
-func (l *load) pause(r *rand.Rand) {
+func (l *load) pause(ctx context.Context, r *rand.Rand) {
 	t := time.NewTimer(time.Duration(r.Int64N(int64(pauseAtMost))))
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-l.traffic.hurrying():
-	case <-l.ctx.Done():
+	case <-ctx.Done():
 	}
 }
 
-func (l *load) customers(worker int, r *rand.Rand) {
+func (l *load) customers(ctx context.Context, worker int, r *rand.Rand) {
 	for i := 0; !l.traffic.isOver(); i++ {
 		s := drive.SignUp{
 			Email:       fmt.Sprintf("k%d-%d-%d@proof.example", l.seed, worker, i),
@@ -94,16 +93,16 @@ func (l *load) customers(worker int, r *rand.Rand) {
 		if r.IntN(2) == 0 {
 			key = fmt.Sprintf("key-%d-%d-%d", l.seed, worker, i)
 		}
-		l.signUp(s, key)
-		l.pause(r)
+		l.signUp(ctx, s, key)
+		l.pause(ctx, r)
 	}
 }
 
 // signUp tries until an answer comes, as a careful program would.
-func (l *load) signUp(s drive.SignUp, key string) {
+func (l *load) signUp(ctx context.Context, s drive.SignUp, key string) {
 	for try := 0; ; try++ {
 		got, replayed := &drive.SignedUp{}, false
-		err := l.call(func(ctx context.Context) error {
+		err := l.call(ctx, func(ctx context.Context) error {
 			var h []drive.Header
 			if key != "" {
 				h = append(h, drive.Header{Name: "Idempotency-Key", Value: key})
@@ -147,56 +146,56 @@ func (l *load) offer(id string) {
 	}
 }
 
-func (l *load) operator(r *rand.Rand) {
+func (l *load) operator(ctx context.Context, r *rand.Rand) {
 	for !l.traffic.isOver() {
 		select {
 		case id := <-l.claims:
-			l.work(r, id)
+			l.work(ctx, r, id)
 		default:
-			l.next(r)
+			l.next(ctx, r)
 		}
-		l.pause(r)
+		l.pause(ctx, r)
 	}
 }
 
 // next takes whoever stands first, also one whom the hub would have taken.
-func (l *load) next(r *rand.Rand) {
+func (l *load) next(ctx context.Context, r *rand.Rand) {
 	var got *drive.Request
-	err := l.call(func(ctx context.Context) (err error) {
+	err := l.call(ctx, func(ctx context.Context) (err error) {
 		got, err = l.oper.ClaimNext(ctx)
 		return err
 	})
 	if err == nil {
-		l.credentials(r, got.ID)
+		l.credentials(ctx, r, got.ID)
 		return
 	}
 	l.expect("claim-next", err, "QUEUE_EMPTY")
 }
 
 // work takes one request to the pipeline. A move without an answer is made again, and may then find that it had its effect.
-func (l *load) work(r *rand.Rand, id string) {
+func (l *load) work(ctx context.Context, r *rand.Rand, id string) {
 	for {
-		err := l.call(func(ctx context.Context) error { _, err := l.oper.Move(ctx, id, "claim"); return err })
+		err := l.call(ctx, func(ctx context.Context) error { _, err := l.oper.Move(ctx, id, "claim"); return err })
 		if errors.Is(err, errNoAnswer) {
 			continue
 		}
 		if l.expect("claim", err, "ALREADY_CLAIMED", "INVALID_TRANSITION") {
-			l.credentials(r, id)
+			l.credentials(ctx, r, id)
 		}
 		return
 	}
 }
 
-func (l *load) credentials(r *rand.Rand, id string) {
-	l.pause(r) // an operator thinks; meanwhile the request stands in in_progress
+func (l *load) credentials(ctx context.Context, r *rand.Rand, id string) {
+	l.pause(ctx, r) // an operator thinks; meanwhile the request stands in in_progress
 	if r.IntN(6) == 0 {
-		err := l.call(func(ctx context.Context) error { _, err := l.oper.Move(ctx, id, "release"); return err })
+		err := l.call(ctx, func(ctx context.Context) error { _, err := l.oper.Move(ctx, id, "release"); return err })
 		l.expect("release", err, "INVALID_TRANSITION", "FORBIDDEN")
 		l.offer(id)
 		return
 	}
 	for {
-		err := l.call(func(ctx context.Context) error { return l.oper.GiveSQLite(ctx, id) })
+		err := l.call(ctx, func(ctx context.Context) error { return l.oper.GiveSQLite(ctx, id) })
 		if errors.Is(err, errNoAnswer) {
 			continue
 		}
