@@ -50,7 +50,7 @@ func document(version string, routes []route) ([]byte, error) {
 		},
 		Servers:    []*huma.Server{{URL: "/", Description: "This hub"}},
 		Paths:      map[string]*huma.PathItem{},
-		Components: &huma.Components{Schemas: b.reg, Parameters: commonParams(), Headers: commonHeaders(), SecuritySchemes: securitySchemes()},
+		Components: &huma.Components{Schemas: b.reg, Responses: map[string]*huma.Response{}, Parameters: commonParams(), Headers: commonHeaders(), SecuritySchemes: securitySchemes()},
 		Tags: []*huma.Tag{
 			{Name: tagPublic, Description: "Needs no login."},
 			{Name: tagCustomer, Description: "For who signed up, with the status token."},
@@ -127,7 +127,7 @@ func (b *builder) add(rt route) {
 	}
 	b.success(op, rt)
 	for status, codes := range rt.refusals() {
-		op.Responses[strconv.Itoa(status)] = b.refusal(rt, codes)
+		op.Responses[strconv.Itoa(status)] = b.refusal(codes)
 	}
 	b.api.AddOperation(op)
 }
@@ -215,17 +215,18 @@ func (rt route) refusals() map[int][]hub.Code {
 	return by
 }
 
-func (b *builder) refusal(rt route, codes []hub.Code) *huma.Response {
+// refusal documents the answer of one status. Where one code has it (as is usual), it is written once for all routes.
+func (b *builder) refusal(codes []hub.Code) *huma.Response {
 	names := make([]string, len(codes))
 	for i, c := range codes {
 		names[i] = string(c)
 	}
 	k := kinds[codes[0]]
 	r := &huma.Response{
-		Description: strings.Join(names, ", "),
+		Description: k.title + ": " + names[0] + ".",
 		Headers:     map[string]*huma.Param{"X-Request-Id": headerRef("RequestID")},
 		Content: map[string]*huma.MediaType{problemJSON: {Schema: b.schema(problem{}), Example: problem{
-			Type: problemType(codes[0]), Title: k.title, Status: k.status, Detail: k.title + ".", Instance: strings.ReplaceAll(rt.path, "{id}", pathExample(rt.path)),
+			Type: problemType(codes[0]), Title: k.title, Status: k.status, Detail: k.title + ".", Instance: v1 + "/example",
 			Error: k.title + ".", Code: codes[0], RequestID: "call_01ja8w1x5q0000000000000000", Errors: []fieldProblem{},
 		}}},
 	}
@@ -233,7 +234,13 @@ func (b *builder) refusal(rt route, codes []hub.Code) *huma.Response {
 	case 429, 503:
 		r.Headers["Retry-After"] = headerRef("RetryAfter")
 	}
-	return r
+	if len(codes) > 1 {
+		r.Description = "One of " + strings.Join(names, ", ") + "."
+		r.Content[problemJSON].Example = nil
+		return r
+	}
+	b.api.Components.Responses[names[0]] = r
+	return &huma.Response{Ref: "#/components/responses/" + names[0]}
 }
 
 func (b *builder) health() {

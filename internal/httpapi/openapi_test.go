@@ -211,7 +211,11 @@ func (l *linter) operation(path, method string, op map[string]any) {
 		l.t.Errorf("%s answers only %v", at, statuses)
 	}
 	for status, r := range op["responses"].(map[string]any) {
-		if m := r.(map[string]any); m["description"] == nil || m["content"] == nil {
+		m := r.(map[string]any)
+		if ref, is := m["$ref"].(string); is {
+			m = l.resolve(ref)
+		}
+		if m["description"] == nil || m["content"] == nil {
 			l.t.Errorf("%s: answer %s is not described", at, status)
 		}
 	}

@@ -304,7 +304,9 @@ func (tokens) Hash(token string) []byte           { return auth.HashToken(token)
 
 type passwords struct{ h *auth.Hasher }
 
-func (p passwords) Hash(_ context.Context, password string) (string, error) { return p.h.Hash(password) }
+func (p passwords) Hash(_ context.Context, password string) (string, error) {
+	return p.h.Hash(password)
+}
 func (p passwords) Verify(_ context.Context, password, encoded string) (ok, rehash bool, err error) {
 	return p.h.Verify(password, encoded)
 }
