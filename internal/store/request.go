@@ -33,11 +33,14 @@ func (t *Tx) CustomerByEmail(ctx context.Context, email string) (*hub.Customer, 
 	return &c, orNotFound(err, "customer", email)
 }
 
+// requestSelect looks the assignee's name up in a subquery, not a join: who waited for the row's lock on Postgres gets the row as it is now,
+// but joined with what it fitted before.
 const requestSelect = `
 	SELECT r.id, r.customer_id, r.plan, r.features, r.priority, r.way, r.state, r.assigned_to, r.tenant_id, r.notes, r.billing_cycle,
 	       r.referral_source, r.special_requirements, r.enqueued_at, r.claimed_at, r.credentials_at, r.started_at, r.finished_at,
-	       r.updated_at, r.overdue_at, r.failure, r.worker, r.fence, r.version, c.email, c.company_name, c.contact_name, coalesce(o.name, '')
-	FROM requests r JOIN customers c ON c.id = r.customer_id LEFT JOIN operators o ON o.id = r.assigned_to`
+	       r.updated_at, r.overdue_at, r.failure, r.worker, r.fence, r.version, c.email, c.company_name, c.contact_name,
+	       coalesce((SELECT o.name FROM operators o WHERE o.id = r.assigned_to), '')
+	FROM requests r JOIN customers c ON c.id = r.customer_id`
 
 // lineOrder is the total order of the line.
 const lineOrder = ` ORDER BY r.priority DESC, r.enqueued_at, r.id`
