@@ -82,7 +82,7 @@ func mediaType(h http.Header) error {
 	return nil
 }
 
-// decode reads a JSON object into the fields of the struct that dst points to: string, []string, *int, or a struct of those. It is strict:
+// decode reads a JSON object into the fields of the struct that dst points to: string, *string, *int, []string, or a struct of those. It is strict:
 // syntax, a name that comes twice or is unknown, and anything after the object refuse the whole as INVALID_JSON. A known field of the
 // wrong type is only noted in wrong, so that it can be told together with all other wrong fields; null is as if the field were missing.
 //
@@ -188,6 +188,10 @@ func decodeField(m json.RawMessage, name string, f reflect.StructField, dst refl
 	}
 	switch v := dst.Addr().Interface().(type) {
 	case *string:
+		if json.Unmarshal(m, v) != nil {
+			return mistyped(name, "a text"), nil
+		}
+	case **string:
 		if json.Unmarshal(m, v) != nil {
 			return mistyped(name, "a text"), nil
 		}

@@ -153,9 +153,10 @@ func (r *rig) call(method, path string, body any, headers ...string) reply {
 	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
-		if value == "-" {
+		switch {
+		case value == "-":
 			req.Header.Del(name)
-		} else {
+		case name != "":
 			req.Header.Set(name, value)
 		}
 	}
