@@ -69,11 +69,12 @@ type event struct {
 	Action, Package, Test, Output, ImportPath string
 }
 
-// report turns the events back into the text that go test prints without -json: the lines of a package, and those of
-// a test only when it failed or when all are wanted.
+// report turns the events back into the text that go test prints without -json: the lines of a package together, and
+// those of a test only when it failed or when all are wanted.
 func report(in io.Reader, out io.Writer, verbose bool) (totals, error) {
 	var sum totals
-	held := map[string][]string{} // package and test → its lines so far
+	tests := map[string][]string{}    // package and test → its lines so far
+	packages := map[string][]string{} // package → what will be shown of it when it ends
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -85,33 +86,42 @@ func report(in io.Reader, out io.Writer, verbose bool) (totals, error) {
 		key := e.Package + " " + e.Test
 		switch e.Action {
 		case "output", "build-output":
-			// A verbose run's own heading lines tell nothing when its tests are not shown.
-			if verbose || e.Test == "" {
-				if verbose || !noise(e.Output) {
-					fmt.Fprint(out, e.Output)
-				}
-			} else {
-				held[key] = append(held[key], e.Output)
+			switch {
+			case e.Package == "":
+				fmt.Fprint(out, e.Output) // the compiler
+			case verbose || e.Test == "":
+				packages[e.Package] = append(packages[e.Package], e.Output)
+			default:
+				tests[key] = append(tests[key], e.Output)
 			}
 		case "pass", "fail", "skip":
 			sum.count(e)
 			if e.Action == "fail" {
-				for _, line := range held[key] {
-					if !noise(line) {
-						fmt.Fprint(out, line)
-					}
-				}
+				packages[e.Package] = append(packages[e.Package], tests[key]...)
 			}
-			delete(held, key)
+			delete(tests, key)
+			if e.Test == "" {
+				show(out, packages[e.Package], verbose)
+				delete(packages, e.Package)
+			}
 		}
 	}
-	// A test that never ended (the binary crashed or timed out) has no verdict, yet its lines hold the reason.
-	for _, key := range slices.Sorted(maps.Keys(held)) {
-		for _, line := range held[key] {
-			fmt.Fprint(out, line)
+	// What never ended (a binary crashed or timed out) has no verdict, yet its lines hold the reason.
+	for _, held := range []map[string][]string{tests, packages} {
+		for _, key := range slices.Sorted(maps.Keys(held)) {
+			show(out, held[key], true)
 		}
 	}
 	return sum, lines.Err()
+}
+
+// show leaves out, unless all is wanted, the headings of tests that are not shown.
+func show(out io.Writer, lines []string, all bool) {
+	for _, line := range lines {
+		if all || !noise(line) {
+			fmt.Fprint(out, line)
+		}
+	}
 }
 
 func (t *totals) count(e event) {
