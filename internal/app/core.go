@@ -174,11 +174,10 @@ func (e *ConfigError) Unwrap() error { return e.Cause }
 func homeID(dir string) (string, error) {
 	path := filepath.Join(dir, "home-id")
 	b, err := os.ReadFile(path) //nolint:gosec // a fixed name in DATA_DIR
-	if err == nil {
-		if id := strings.TrimSpace(string(b)); id != "" {
-			return id, nil
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err == nil && strings.TrimSpace(string(b)) != "" {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	var r [16]byte
@@ -190,14 +189,21 @@ func homeID(dir string) (string, error) {
 	if err := os.WriteFile(tmp, []byte(id+"\n"), 0o600); err != nil {
 		return "", err
 	}
-	if err := os.Link(tmp, path); err != nil && errors.Is(err, fs.ErrExist) { // somebody was faster: theirs counts
-		_ = os.Remove(tmp)
-		if b, err = os.ReadFile(path); err != nil || strings.TrimSpace(string(b)) == "" { //nolint:gosec // a fixed name in DATA_DIR
-			return "", fmt.Errorf("%s is empty; remove it and start again: %w", path, errors.Join(err, fs.ErrInvalid))
-		}
-		return strings.TrimSpace(string(b)), nil
+	lerr := os.Link(tmp, path) // unlike a rename it never replaces: of two at once, one is first and counts
+	if err := os.Remove(tmp); err != nil {
+		return "", err
 	}
-	return id, os.Rename(tmp, path)
+	if lerr == nil {
+		return id, nil
+	}
+	if !errors.Is(lerr, fs.ErrExist) {
+		return "", lerr
+	}
+	b, err = os.ReadFile(path) //nolint:gosec // a fixed name in DATA_DIR
+	if err == nil && strings.TrimSpace(string(b)) == "" {
+		err = fmt.Errorf("%s is empty; remove it and start again", path)
+	}
+	return strings.TrimSpace(string(b)), err
 }
 
 // catalogs holds the catalog in force and reads it again when asked.
