@@ -217,9 +217,8 @@ func (v *victim) kill(ctx context.Context, l *load, r *mathrand.Rand) (int, erro
 	if err := wait(ctx, time.Duration(r.Int64N(int64(volleyAtMost)))); err != nil {
 		return 0, err
 	}
-	l.traffic.awaitUnderway()
-	err := v.hub.Kill()
 	l.traffic.shut()
+	err := v.hub.Kill()
 	return l.traffic.settle(), err
 }
 

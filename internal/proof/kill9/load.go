@@ -17,7 +17,7 @@ import (
 const (
 	customersAtOnce = 5
 	operatorsAtOnce = 2
-	pauseAtMost     = 120 * time.Millisecond
+	pauseAtMost     = 80 * time.Millisecond
 	callWithin      = 20 * time.Second // no answer for so long from a living hub is a violation
 )
 

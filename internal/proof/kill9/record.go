@@ -82,19 +82,14 @@ func (t *traffic) volley() {
 	close(t.hurry)
 }
 
-// awaitUnderway waits until a call is under way.
-func (t *traffic) awaitUnderway() {
+// shut waits until a call is under way and lets no further one begin, so that what is counted as unanswered was in the hub's hands, and is no
+// knock at a door that is closed already.
+func (t *traffic) shut() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for t.underway == 0 && !t.over {
 		t.changed.Wait()
 	}
-}
-
-// shut keeps new calls from being made; those under way go on.
-func (t *traffic) shut() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.up = false
 }
 
