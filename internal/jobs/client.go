@@ -90,7 +90,7 @@ type tuning struct {
 	drain                   time.Duration
 }
 
-var inUse = tuning{pollProvision: time.Second, pollRest: 2 * time.Second, retry: pauses, drain: drain}
+var inUse = tuning{pollProvision: time.Second, pollRest: 5 * time.Second, retry: pauses, drain: drain}
 
 // New makes a client. It touches no database.
 func New(opt Options) (*Client, error) { return newClient(opt, inUse) }

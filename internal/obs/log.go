@@ -1,15 +1,21 @@
 package obs
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 )
 
-// secretKeys are attribute names whose values are never written, whoever logs them.
-var secretKeys = []string{"password", "passwd", "secret", "token", "authorization", "cookie", "connection_string", "database_url", "encryption_key", "api_key"}
+// Redacted stands where a secret was.
+const Redacted = "[redacted]"
 
-// NewLogger writes JSON lines, or text for a person when format is "text".
+// NewLogger makes the hub's logger. format is "json" (also for anything unknown) or "text". What is logged under a secret key is blanked,
+// and so is the password of an address (scheme://user:password@host) in any text, messages and errors included.
 func NewLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: redact}
 	if format == "text" {
@@ -18,12 +24,92 @@ func NewLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, o))
 }
 
-func redact(_ []string, a slog.Attr) slog.Attr {
-	key := strings.ToLower(a.Key)
-	for _, s := range secretKeys {
-		if strings.Contains(key, s) {
-			return slog.String(a.Key, "[redacted]")
+// secretKeys are parts of keys whose values are blanked. Rather one too many: a value that is missed in a log can be found elsewhere.
+var secretKeys = []string{
+	"password", "passwd", "passphrase", "secret", "token", "authorization", "cookie", "credential", "connection_string", "connectionstring",
+	"dsn", "api_key", "apikey", "api-key", "private_key", "encryption_key", "role_key", "anon_key", "database_url", "smtp_url", "totp",
+}
+
+func isSecret(key string) bool {
+	key = strings.ToLower(key)
+	return slices.ContainsFunc(secretKeys, func(s string) bool { return strings.Contains(key, s) })
+}
+
+func redact(groups []string, a slog.Attr) slog.Attr {
+	if isSecret(a.Key) || slices.ContainsFunc(groups, isSecret) {
+		return slog.String(a.Key, Redacted)
+	}
+	switch v := a.Value; v.Kind() {
+	case slog.KindString:
+		if s := v.String(); hasAddress(s) {
+			return slog.String(a.Key, blankPasswords(s))
 		}
+	case slog.KindAny:
+		a.Value = slog.AnyValue(scrub(v.Any()))
 	}
 	return a
+}
+
+// scrub goes into the kinds of values that a log line is likely to carry. A struct is printed as it is: log its fields by name.
+func scrub(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return scrubMap(v, scrub)
+	case map[string]string:
+		return scrubMap(v, func(s string) any { return blankPasswords(s) })
+	case http.Header:
+		return scrubMap(v, func(s []string) any { return scrub(s) })
+	case url.Values:
+		return scrubMap(v, func(s []string) any { return scrub(s) })
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = scrub(v[i])
+		}
+		return out
+	case []string:
+		out := make([]string, len(v))
+		for i := range v {
+			out[i] = blankPasswords(v[i])
+		}
+		return out
+	case string:
+		return blankPasswords(v)
+	case *url.URL:
+		if v == nil {
+			return v
+		}
+		return blankPasswords(v.String())
+	case error: // its text is all that a handler prints
+		return blankPasswords(v.Error())
+	case fmt.Stringer:
+		if s := v.String(); hasAddress(s) {
+			return blankPasswords(s)
+		}
+	}
+	return v
+}
+
+func scrubMap[M ~map[string]V, V any](m M, clean func(V) any) map[string]any {
+	out := make(map[string]any, len(m))
+	for k, v := range m {
+		if isSecret(k) {
+			out[k] = Redacted
+		} else {
+			out[k] = clean(v)
+		}
+	}
+	return out
+}
+
+// The password ends at the last @ before the host, since people forget to escape one in it.
+var password = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/?#@]*):[^\s/]*@`)
+
+func hasAddress(s string) bool { return strings.Contains(s, "://") && strings.Contains(s, "@") }
+
+func blankPasswords(s string) string {
+	if !hasAddress(s) {
+		return s
+	}
+	return password.ReplaceAllString(s, "${1}:"+Redacted+"@")
 }

@@ -3,7 +3,9 @@ package obs
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,47 +15,57 @@ import (
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
-// Metrics implements hub.Meter and the HTTP measurements on a registry of its own.
+// Metrics counts what happens and shows it to Prometheus. It implements hub.Meter. Each instance has a registry of its own.
 type Metrics struct {
-	registry  *prometheus.Registry
+	registry *prometheus.Registry
+
 	created   *prometheus.CounterVec
 	completed *prometheus.CounterVec
 	failed    *prometheus.CounterVec
-	took      prometheus.Histogram
+	duration  prometheus.Histogram
 	http      *prometheus.HistogramVec
+	build     *prometheus.GaugeVec
+	depth     *depth
 }
 
-// NewMetrics registers everything. The plans' series are there from the start at zero, so that a rate can be taken from the first event.
+// classes are the kinds of failure, so that each is there at zero before the first.
+var classes = []hub.Class{hub.ClassNetwork, hub.ClassAuth, hub.ClassQuota, hub.ClassData, hub.ClassCatalog, hub.ClassBug}
+
+// From a copied file (milliseconds) to a plan that a person works (an hour), and from a cached page to a slow one.
+var (
+	readyBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800, 3600}
+	httpBuckets  = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+)
+
+// NewMetrics makes the metrics of the contract, all at zero for these plans. A plan that a later catalog adds appears with its first request.
 func NewMetrics(plans []string) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		created: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "provisioning_requests_created_total", Help: "Sign-ups that entered the line.",
-		}, []string{"plan"}),
-		completed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "provisioning_requests_completed_total", Help: "Requests whose database is ready and was probed.",
-		}, []string{"plan"}),
-		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "provisioning_requests_failed_total", Help: "Failed attempts, by class of failure.",
-		}, []string{"plan", "class"}),
-		took: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "provisioning_request_duration_seconds", Help: "From sign-up to ready.",
-			Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400},
+		registry:  prometheus.NewRegistry(),
+		created:   counter("provisioning_requests_created_total", "Sign-ups that entered the line.", "plan"),
+		completed: counter("provisioning_requests_completed_total", "Requests that became ready.", "plan"),
+		failed:    counter("provisioning_requests_failed_total", "Runs that failed, by the class of the trouble.", "plan", "class"),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "provisioning_request_duration_seconds", Help: "From sign-up to ready.", Buckets: readyBuckets,
 		}),
 		http: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "http_request_duration_seconds", Help: "Answered calls by route pattern.",
-			Buckets: []float64{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30},
+			Name: "http_request_duration_seconds", Help: "Answered calls by route pattern, method and class of status. Event streams count until they end.",
+			Buckets: httpBuckets,
 		}, []string{"route", "method", "status"}),
+		build: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kitshub_build_info", Help: "Always 1; the labels say what runs."}, []string{"version", "goversion"}),
+		depth: newDepth(),
 	}
-	m.registry.MustRegister(m.created, m.completed, m.failed, m.took, m.http,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	for _, p := range plans {
 		m.created.WithLabelValues(p)
 		m.completed.WithLabelValues(p)
-		for _, c := range []hub.Class{hub.ClassNetwork, hub.ClassAuth, hub.ClassQuota, hub.ClassData, hub.ClassCatalog, hub.ClassBug} {
+		for _, c := range classes {
 			m.failed.WithLabelValues(p, string(c))
 		}
 	}
+	m.registry.MustRegister(m.created, m.completed, m.failed, m.duration, m.http, m.build, m.depth,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -63,7 +75,7 @@ func (m *Metrics) RequestCreated(plan string) { m.created.WithLabelValues(plan).
 // RequestCompleted implements hub.Meter.
 func (m *Metrics) RequestCompleted(plan string, took time.Duration) {
 	m.completed.WithLabelValues(plan).Inc()
-	m.took.Observe(took.Seconds())
+	m.duration.Observe(took.Seconds())
 }
 
 // RequestFailed implements hub.Meter.
@@ -71,43 +83,75 @@ func (m *Metrics) RequestFailed(plan string, class hub.Class) {
 	m.failed.WithLabelValues(plan, string(class)).Inc()
 }
 
-// ObserveHTTP counts an answered call. route is a pattern, never a path: paths can hold tokens.
-func (m *Metrics) ObserveHTTP(route, method string, status int, d time.Duration) {
-	m.http.WithLabelValues(route, method, strconv.Itoa(status)).Observe(d.Seconds())
+// ObserveHTTP counts an answered call. route is a pattern, never a path: paths hold ids and tokens.
+func (m *Metrics) ObserveHTTP(route, method string, status int, took time.Duration) {
+	m.http.WithLabelValues(route, knownMethod(method), strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 }
 
-// scrapeTime bounds what a scrape may ask of the database.
-const scrapeTime = 3 * time.Second
-
-// WatchQueue shows the depth of the line by priority, asked for at each scrape. When it cannot be known the series are left out: a wrong
-// zero would hide an outage.
-func (m *Metrics) WatchQueue(depth func(context.Context) ([3]int, error)) {
-	m.registry.MustRegister(queueDepth{depth})
-}
-
-type queueDepth struct {
-	depth func(context.Context) ([3]int, error)
-}
-
-var depthDesc = prometheus.NewDesc("provisioning_queue_depth", "Pending requests by priority.", []string{"priority"}, nil)
-
-// Describe implements prometheus.Collector.
-func (queueDepth) Describe(ch chan<- *prometheus.Desc) { ch <- depthDesc }
-
-// Collect implements prometheus.Collector.
-func (q queueDepth) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
-	defer cancel()
-	n, err := q.depth(ctx)
-	if err != nil {
-		return
+// knownMethod keeps a caller from making a time series for each word it invents.
+func knownMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
 	}
-	for p, v := range n {
-		ch <- prometheus.MustNewConstMetric(depthDesc, prometheus.GaugeValue, float64(v), strconv.Itoa(p))
-	}
+	return "other"
 }
 
-// Handler serves the metrics.
+// SetVersion says what runs.
+func (m *Metrics) SetVersion(version string) {
+	m.build.Reset()
+	m.build.WithLabelValues(version, runtime.Version()).Set(1)
+}
+
+// QueueDepth counts who waits, by priority 0, 1 and 2.
+type QueueDepth func(ctx context.Context) ([3]int, error)
+
+// SetQueueDepth says who counts the line. It is asked at each scrape and has depthTimeout.
+func (m *Metrics) SetQueueDepth(f QueueDepth) { m.depth.count.Store(&f) }
+
+// Handler serves the metrics. One that cannot be collected is left out and the others are still served.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+// depthTimeout bounds the count; a scrape waits ten seconds at most by default.
+const depthTimeout = 2 * time.Second
+
+// depth collects provisioning_queue_depth at scrape time: zero while nobody counts, and absent (with an error counted) when the database
+// does not answer, since an old number would look like a line that stands still.
+type depth struct {
+	desc   *prometheus.Desc
+	errors prometheus.Counter
+	count  atomic.Pointer[QueueDepth]
+}
+
+func newDepth() *depth {
+	return &depth{
+		desc:   prometheus.NewDesc("provisioning_queue_depth", "Requests that wait in the line, by priority (2 is first).", []string{"priority"}, nil),
+		errors: prometheus.NewCounter(prometheus.CounterOpts{Name: "provisioning_queue_depth_errors_total", Help: "Scrapes at which the line could not be counted."}),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (d *depth) Describe(ch chan<- *prometheus.Desc) {
+	ch <- d.desc
+	d.errors.Describe(ch)
+}
+
+// Collect implements prometheus.Collector.
+func (d *depth) Collect(ch chan<- prometheus.Metric) {
+	defer d.errors.Collect(ch)
+	var n [3]int
+	if count := d.count.Load(); count != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), depthTimeout)
+		defer cancel()
+		var err error
+		if n, err = (*count)(ctx); err != nil {
+			d.errors.Inc()
+			return
+		}
+	}
+	for p, waiting := range n {
+		ch <- prometheus.MustNewConstMetric(d.desc, prometheus.GaugeValue, float64(waiting), strconv.Itoa(p))
+	}
 }
