@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -55,6 +56,14 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
+	r := newEmptyRig(t)
+	r.hire(adminMail, "Grace Höpper", hub.Admin)
+	return r
+}
+
+// newEmptyRig has no operator yet.
+func newEmptyRig(t testing.TB) *rig {
+	t.Helper()
 	dir := t.TempDir()
 	r := &rig{t: t, cats: &shelf{}, log: &safeBuffer{}}
 	st, err := store.OpenSQLite(dir)
@@ -90,12 +99,12 @@ func newRig(t testing.TB) *rig {
 	r.jobs.SetHandler(r.Service)
 	ui := webui.New(webui.Options{
 		Service: r.Service, Log: log, Cookies: web.NewCookies(srv.URL), Version: "test", Stop: streams.Done(),
-		NotFound: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"code":"NOT_FOUND"}`, http.StatusNotFound) }),
+		NotFound: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"code":"NOT_FOUND"}`, http.StatusNotFound)
+		}),
 	})
 	pages.Handle("/", web.Common(web.Options{Log: log})(ui))
 	ok(t, r.Service.Beat(t.Context()))
-	_, err = r.Service.CreateOperator(t.Context(), hub.CLIActor(), hub.NewOperator{Email: adminMail, Name: "Grace Höpper", Rank: hub.Admin, Password: password})
-	ok(t, err)
 	return r
 }
 
@@ -255,7 +264,7 @@ func text(html string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// fragments follows a page's events; next gives the next fragment's words.
+// fragments follows a page's events; next gives the next fragment, and last with it or when the stream ended.
 func (v *visitor) fragments(path string) (next func() (html string, last bool)) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.t.Context(), patience)
@@ -273,6 +282,9 @@ func (v *visitor) fragments(path string) (next func() (html string, last bool)) 
 		v.t.Helper()
 		for {
 			line, err := lines.ReadString('\n')
+			if errors.Is(err, io.EOF) {
+				return "", true
+			}
 			ok(v.t, err)
 			data, isData := strings.CutPrefix(line, "data: ")
 			if !isData {
@@ -337,7 +349,9 @@ func (tokens) Hash(token string) []byte           { return auth.HashToken(token)
 
 type passwords struct{ h *auth.Hasher }
 
-func (p passwords) Hash(_ context.Context, password string) (string, error) { return p.h.Hash(password) }
+func (p passwords) Hash(_ context.Context, password string) (string, error) {
+	return p.h.Hash(password)
+}
 
 func (p passwords) Verify(_ context.Context, password, encoded string) (good, rehash bool, err error) {
 	return p.h.Verify(password, encoded)

@@ -1,0 +1,222 @@
+package webui_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/testkit/browser"
+)
+
+var updateScreenshots = flag.Bool("update-screenshots", false, "write the pictures in docs/img anew")
+
+// window is a real browser's tab with all that it complained about.
+type window struct {
+	t   *testing.T
+	tab context.Context
+	bad chan string
+}
+
+func newWindow(t *testing.T) *window {
+	t.Helper()
+	tab, cancel := context.WithTimeout(browser.Tab(t), 3*patience)
+	w := &window{t: t, tab: tab, bad: make(chan string, 100)}
+	messages := chromedp.Console(tab)
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		for m, err := range messages {
+			if err != nil {
+				return // the test is over
+			}
+			if m.Type == "error" || m.Type == "warning" || m.IsException() {
+				select {
+				case w.bad <- m.String():
+				default: // a hundred are enough to fail
+				}
+			}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-heard })
+	return w
+}
+
+func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	ok(w.t, chromedp.Do(w.tab, steps...))
+}
+
+// follow does what leads to another page, and waits for that page.
+func (w *window) follow(steps ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	_, err := chromedp.RunResponse(w.tab, steps...)
+	ok(w.t, err)
+}
+
+// until waits for an expression of the page to be true.
+func (w *window) until(expression string) {
+	w.t.Helper()
+	if _, err := chromedp.Run(w.tab, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(patience))); err != nil {
+		shown, _ := chromedp.Run(w.tab, chromedp.Evaluate[string](`location + " " + document.body.innerText`))
+		w.t.Fatalf("%s: %v; the page shows %s", expression, err, shown)
+	}
+}
+
+func value[T any](w *window, expression string) T {
+	w.t.Helper()
+	v, err := chromedp.Run(w.tab, chromedp.Evaluate[T](expression))
+	ok(w.t, err)
+	return v
+}
+
+// quiet fails if the browser complained.
+func (w *window) quiet() {
+	w.t.Helper()
+	for {
+		select {
+		case s := <-w.bad:
+			w.t.Errorf("the browser says: %s", s)
+		default:
+			return
+		}
+	}
+}
+
+// picture writes what the window shows, in both themes, where the flag asks for it.
+func (w *window) picture(name string, height int64) {
+	w.t.Helper()
+	if !*updateScreenshots {
+		return
+	}
+	for _, theme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(w.tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		ok(w.t, err)
+		w.do(chromedp.EmulateViewport(1280, height))
+		w.until(`document.getAnimations().every(a => a.playState !== "running")`)
+		png, err := chromedp.Run(w.tab, chromedp.CaptureScreenshot())
+		ok(w.t, err)
+		path := filepath.Join("..", "..", "docs", "img", name+"-"+theme+".png")
+		if len(png) > 150_000 {
+			w.t.Errorf("%s has %d bytes", path, len(png))
+		}
+		ok(w.t, os.WriteFile(path, png, 0o644)) //nolint:gosec // a picture for everybody
+	}
+}
+
+// The issue's promise, seen in a real browser: the form is filled in, the page shows the place in line, then each step, then that all is
+// ready, and was never loaded again. The policy is broken by nothing.
+func TestSignUpInABrowser(t *testing.T) {
+	r := newRig(t)
+	w := newWindow(t)
+	w.do(chromedp.EmulateViewport(1280, 1000), chromedp.Navigate(r.URL+"/"))
+	w.until(`document.querySelectorAll(".choices").length === 4 && [...document.querySelectorAll(".choices")].filter(c => c.offsetHeight > 0).length === 1`)
+	w.do(
+		chromedp.Click("#plan-professional"),
+		chromedp.SendKeys("#f-company_name", "Müller & Söhne GmbH"),
+		chromedp.SendKeys("#f-contact_name", "Jörg O'Neil"),
+		chromedp.SendKeys("#f-email", "joerg@mueller"),
+	)
+	w.until(`document.querySelector('[data-n="3"]').offsetHeight > 0 && document.querySelector('[data-n="2"]').offsetHeight === 0`)
+	w.picture("signup", 900)
+
+	w.follow(chromedp.Click("main .button.big"))
+	w.until(`document.activeElement.matches('[role=alert]') && document.querySelector("#f-email").value === "joerg@mueller"`)
+	<-w.bad // the browser notes the answer 422, and nothing else
+	w.quiet()
+	w.follow(chromedp.Clear("input#f-email"), chromedp.SendKeys("input#f-email", "joerg@mueller.example"), chromedp.Click("main .button.big"))
+
+	w.until(`location.pathname.startsWith("/status/") && document.querySelector("#live [data-state=pending]") !== null`)
+	w.until(`document.querySelector("[data-online-text]").textContent === "Live"`)
+	if got := value[string](w, `document.querySelector(".place").lastChild.data`); got != "1" {
+		t.Errorf("the place is %q", got)
+	}
+	value[string](w, `window.mark = "not loaded again"`)
+	w.do(chromedp.Evaluate[chromedp.Void](`window.seen = []; new MutationObserver(() => {
+		const s = document.querySelector("#live > div").dataset.state; if (seen.at(-1) !== s) seen.push(s);
+	}).observe(document.getElementById("live"), {subtree: true, childList: true, attributes: true, characterData: true})`))
+	r.work()
+	w.until(`document.querySelector("#live [data-state=completed]") !== null`)
+	if got := value[string](w, `window.mark`); got != "not loaded again" {
+		t.Error("the page was loaded again")
+	}
+	if n := value[int](w, `performance.getEntriesByType("navigation").length + performance.getEntriesByType("resource").filter(e => e.initiatorType === "iframe").length`); n != 1 {
+		t.Errorf("%d navigations", n)
+	}
+	if got := value[string](w, `document.title + "|" + document.querySelector("progress").value + "|" + document.querySelectorAll(".steps .is-done").length + "|" + document.querySelector("[data-announce]").textContent`); !strings.HasPrefix(got, "Your database is ready · KiTS Hub|") || strings.Contains(got, "|0|") || !strings.Contains(got, "steps done.") {
+		t.Errorf("the page shows %q", got)
+	}
+	t.Log("states seen:", value[string](w, `seen.join(" ")`))
+	w.picture("status", 1000)
+
+	w.follow(chromedp.Click("#reveal summary"), chromedp.Click("#reveal button"))
+	w.until(`document.querySelector("#secret-url")?.textContent.length > 5 && !document.querySelector("[data-copy]").hidden`)
+	w.quiet()
+
+	// The proof that a breach of the policy would have been seen.
+	value[bool](w, `document.body.insertAdjacentHTML("beforeend", "<p style='color:red'>x</p>"), true`)
+	select {
+	case s := <-w.bad:
+		if !strings.Contains(s, "Content Security Policy") {
+			t.Errorf("the browser says: %s", s)
+		}
+	case <-time.After(patience):
+		t.Error("a breach of the policy went unseen")
+	}
+}
+
+// The line in a real browser: log in, see a sign-up arrive without a reload, claim, have the backend made, see it ready.
+func TestConsoleInABrowser(t *testing.T) {
+	r := newRig(t)
+	for i, c := range []string{"Bäckerei Öztürk", "Donaudampfschifffahrtsgesellschaft mbH & Co. KG", "O'Neil Outfitters", "Smörgås & Söner AB", "Ærø Kaffe"} {
+		r.signUp(fmt.Sprintf("office@company%d.example", i), c, []string{"enterprise", "professional", "enterprise", "basic", "starter"}[i])
+	}
+	w := newWindow(t)
+	w.do(chromedp.EmulateViewport(1280, 1000), chromedp.Navigate(r.URL+"/console"))
+	w.follow(
+		chromedp.SendKeys("#f-email", adminMail), chromedp.SendKeys("#f-password", password), chromedp.Click("main .button"),
+	)
+	w.until(`location.pathname === "/console" && document.querySelectorAll("tbody tr").length === 5`)
+	w.until(`document.querySelector("[data-online-text]").textContent === "Live"`)
+	value[string](w, `window.mark = "same"`)
+	r.signUp("late@company.example", "Späte Anmeldung eG", "enterprise")
+	w.until(`document.querySelectorAll("tbody tr").length === 6 && window.mark === "same"`)
+	w.follow(chromedp.Click("tbody tr:nth-child(2) .acts button"))
+	w.until(`document.querySelector("[data-flash]") !== null && !location.search.includes("done")`)
+	w.do(chromedp.Navigate(r.URL + "/console?state=all"))
+	w.until(`document.querySelectorAll("tr.mine").length === 1 && document.querySelector("[data-online-text]").textContent === "Live"`)
+	w.picture("line", 860)
+
+	r.work()
+	w.follow(chromedp.Click("tr.mine .co a"))
+	w.until(`location.pathname.startsWith("/console/requests/") && document.querySelector("#provider") !== null`)
+	w.follow(chromedp.SendKeys("#notes", "typed, not saved"), chromedp.Click(".give button"))
+	w.until(`document.querySelector(".head .badge.is-completed") !== null`)
+	if n := value[int](w, `document.querySelectorAll(".steps .is-done").length`); n < 15 {
+		t.Errorf("%d steps are done", n)
+	}
+	for _, width := range []int64{1280, 390} { // nothing sticks out on either
+		for _, path := range []string{"/", "/status", "/console", "/console?state=all", value[string](w, `location.pathname`)} {
+			w.do(chromedp.EmulateViewport(width, 844), chromedp.Navigate(r.URL+path))
+			if over := value[int](w, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+				t.Errorf("%s at %d is %d pixels too wide", path, width, over)
+			}
+		}
+	}
+	w.quiet()
+	list, err := r.Service.ListRequests(t.Context(), hub.RequestFilter{State: hub.Completed, Limit: 10}, false)
+	ok(t, err)
+	if len(list) == 0 {
+		t.Error("nothing was completed")
+	}
+}
