@@ -164,7 +164,7 @@ func (a *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
 	}
 	var out sent
 	if err == nil {
-		out, err = c.answer()
+		out, err = c.answer() //nolint:contextcheck // the call carries its context
 	}
 	if err != nil {
 		out = c.refuse(err)

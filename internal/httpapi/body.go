@@ -188,26 +188,26 @@ func decodeField(m json.RawMessage, name string, f reflect.StructField, dst refl
 	}
 	switch v := dst.Addr().Interface().(type) {
 	case *string:
-		if json.Unmarshal(m, v) != nil {
+		if !fits(m, v) {
 			return mistyped(name, "a text"), nil
 		}
 	case **string:
-		if json.Unmarshal(m, v) != nil {
+		if !fits(m, v) {
 			return mistyped(name, "a text"), nil
 		}
 	case **int:
-		if json.Unmarshal(m, v) != nil {
+		if !fits(m, v) {
 			return mistyped(name, "a whole number"), nil
 		}
 	case *[]string:
 		var items []json.RawMessage
-		if json.Unmarshal(m, &items) != nil {
+		if !fits(m, &items) {
 			return mistyped(name, "a list of texts"), nil
 		}
 		var wrong []*hub.Error
 		*v = make([]string, len(items)) // a wrong item keeps its place, so that the others keep their numbers
 		for i, item := range items {
-			if string(item) == "null" || json.Unmarshal(item, &(*v)[i]) != nil {
+			if string(item) == "null" || !fits(item, &(*v)[i]) {
 				wrong = append(wrong, mistyped(fmt.Sprintf("%s/%d", name, i), "a text")...)
 			}
 		}
@@ -220,6 +220,9 @@ func decodeField(m json.RawMessage, name string, f reflect.StructField, dst refl
 	}
 	return nil, nil
 }
+
+// fits reads a value that may be of another type; why it is does not matter.
+func fits(m json.RawMessage, v any) bool { return json.Unmarshal(m, v) == nil }
 
 // mistypedOnly gives a refusal made of what decoding found, or nil.
 func mistypedOnly(wrong []*hub.Error) error { return hub.MergeFieldErrors(wrong, nil) }

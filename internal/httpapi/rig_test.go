@@ -308,10 +308,13 @@ type passwords struct{ h *auth.Hasher }
 func (p passwords) Hash(_ context.Context, password string) (string, error) {
 	return p.h.Hash(password)
 }
+
 func (p passwords) Verify(_ context.Context, password, encoded string) (ok, rehash bool, err error) {
 	return p.h.Verify(password, encoded)
 }
+
 func (p passwords) Burn(_ context.Context, password string) error { return p.h.DummyVerify(password) }
+
 func (p passwords) Check(password string, identity ...string) *hub.Error {
 	return auth.CheckPassword("length", password, identity...)
 }

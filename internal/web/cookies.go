@@ -47,7 +47,7 @@ func (c Cookies) Read(r *http.Request) string {
 }
 
 func (c Cookies) cookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure wherever PUBLIC_URL is https; on loopback http the browser would not send it back
 		Name: c.Name(), Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: c.https, SameSite: http.SameSiteLaxMode,
 	}
 }

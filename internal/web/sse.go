@@ -16,10 +16,14 @@ type Pace struct {
 	Gap    time.Duration // least time between two events; 500 ms: at most two a second
 	Beat   time.Duration // a comment at least this often, so that proxies keep the connection; 10 s, the contract allows 15
 	Reread time.Duration // what another replica changed is seen this late at most; 3 s
+
+	Patience time.Duration // a write that takes longer cuts the reader off; 10 s
 }
 
 func (p Pace) orDefault() Pace {
-	return Pace{Gap: or(p.Gap, 500*time.Millisecond), Beat: or(p.Beat, 10*time.Second), Reread: or(p.Reread, 3*time.Second)}
+	return Pace{
+		Gap: or(p.Gap, 500*time.Millisecond), Beat: or(p.Beat, 10*time.Second), Reread: or(p.Reread, 3*time.Second), Patience: or(p.Patience, 10*time.Second),
+	}
 }
 
 func or(d, fallback time.Duration) time.Duration {
@@ -30,9 +34,8 @@ func or(d, fallback time.Duration) time.Duration {
 }
 
 const (
-	slowReader = 10 * time.Second // a write that takes longer cuts the reader off
-	slowRead   = 10 * time.Second // a read of the state that takes longer is given up until the next one
-	reconnect  = 2 * time.Second  // what browsers shall wait before they come back
+	slowRead  = 10 * time.Second // a read of the state that takes longer is given up until the next one
+	reconnect = 2 * time.Second  // what browsers shall wait before they come back
 )
 
 // Snapshot is the state of what a stream shows.
@@ -68,7 +71,8 @@ func (f Feed) Serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	s := &stream{w: w, rc: http.NewResponseController(w)}
+	f.Pace = f.Pace.orDefault()
+	s := &stream{w: w, rc: http.NewResponseController(w), patience: f.Pace.Patience}
 	// The server's own deadlines are for calls that end; a stream has one for each write instead.
 	_ = s.rc.SetReadDeadline(time.Time{})
 	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }()
@@ -83,7 +87,7 @@ func (f Feed) read(ctx context.Context) (Snapshot, error) {
 }
 
 func (f Feed) run(r *http.Request, s *stream, snap Snapshot) {
-	pace := f.Pace.orDefault()
+	pace := f.Pace
 	last := r.Header.Get("Last-Event-ID")
 	if s.write(fmt.Sprintf("retry: %d\n\n", reconnect.Milliseconds())) != nil || f.send(s, snap, &last) != nil {
 		return
@@ -150,12 +154,13 @@ func (f Feed) send(s *stream, snap Snapshot, last *string) error {
 }
 
 type stream struct {
-	w  http.ResponseWriter
-	rc *http.ResponseController
+	w        http.ResponseWriter
+	rc       *http.ResponseController
+	patience time.Duration
 }
 
 func (s *stream) write(text string) error {
-	if err := s.rc.SetWriteDeadline(time.Now().Add(slowReader)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := s.rc.SetWriteDeadline(time.Now().Add(s.patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	if _, err := s.w.Write([]byte(text)); err != nil {
