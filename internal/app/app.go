@@ -62,7 +62,8 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 	if pool := core.Store.Pool(); pool != nil {
 		a.bridge = events.NewBridge(core.events, pool, log)
 	}
-	a.Metrics.WatchQueue(func(ctx context.Context) ([3]int, error) {
+	a.Metrics.SetVersion(version)
+	a.Metrics.SetQueueDepth(func(ctx context.Context) ([3]int, error) {
 		st, err := core.Service.Stats(ctx)
 		return st.Pending, err
 	})
