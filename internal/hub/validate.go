@@ -24,7 +24,7 @@ func asList(fields []*Error) error {
 	first := fields[0]
 	e := &Error{Code: first.Code, Message: first.Message, Fix: first.Fix, Field: first.Field, Fields: fields}
 	if len(fields) > 1 {
-		e.Message = fmt.Sprintf("%s (and %d more)", strings.TrimSuffix(first.Message, "."), len(fields)-1)
+		e.Message = fmt.Sprintf("%s (and %d more).", strings.TrimSuffix(first.Message, "."), len(fields)-1)
 		e.Fix = "Correct every field listed in errors."
 	}
 	return e
