@@ -10,7 +10,9 @@ type exception struct {
 
 // exceptions is the whole list. An entry that excuses nothing any more fails the test, so the list only holds what
 // is true today.
-var exceptions = []exception{}
+var exceptions = []exception{
+	{"package", "internal/hub", "the domain: a topic's noun, rule, use case and port stand in one file; a package below it would tear topics apart"},
+}
 
 // except takes away the excused findings and adds one for each exception that excused nothing.
 func except(found []Finding, list []exception) []Finding {
