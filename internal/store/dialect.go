@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
 	"io/fs"
+	"net"
 	"strings"
 	"syscall"
 	"time"
@@ -94,9 +96,15 @@ func isDiskFull(err error) bool {
 		postgresCode(err) == "53100" || errors.Is(err, syscall.ENOSPC)
 }
 
+// isUnreachable reports that no new connection could be made.
+func isUnreachable(err error) bool {
+	_, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok
+}
+
 // isGone reports that the database cannot be reached or is going down.
 func isGone(err error) bool {
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+	if isUnreachable(err) {
 		return true
 	}
 	code := postgresCode(err)
@@ -104,5 +112,5 @@ func isGone(err error) bool {
 		return true
 	}
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, fs.ErrClosed) || pgconn.SafeToRetry(err)
+		errors.Is(err, fs.ErrClosed) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }

@@ -184,8 +184,10 @@ func (s *Store) lockSchema(ctx context.Context) (unlock func(), err error) {
 
 // Ping implements hub.Store.
 func (s *Store) Ping(ctx context.Context) error {
-	var one int
-	return s.explain(s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one))
+	return s.explain(s.run(ctx, s.read, s.dialect.readOptions(), func(tx hub.Tx) error {
+		var one int
+		return tx.(*Tx).tx.QueryRowContext(ctx, "SELECT 1").Scan(&one) //nolint:forcetypeassert // run makes them
+	}))
 }
 
 // Tx implements hub.Tx. It is good until the function it was given to returns.
@@ -231,11 +233,22 @@ func (s *Store) Read(ctx context.Context, fn func(hub.Tx) error) error {
 	return s.explain(s.run(ctx, s.read, s.dialect.readOptions(), fn))
 }
 
-func (s *Store) run(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(hub.Tx) error) (err error) {
+// run runs fn in one transaction. After the server was restarted the pool is full of connections that died; what such a one fails at before
+// fn ran is tried on the next, so that a restart costs nobody an error. A server that cannot be reached at all is told at once.
+func (s *Store) run(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(hub.Tx) error) error {
+	for dead := 0; ; dead++ {
+		began, err := s.once(ctx, db, opts, fn)
+		if began || s.pool == nil || dead > int(s.pool.Config().MaxConns) || ctx.Err() != nil || !isGone(err) || isUnreachable(err) {
+			return err
+		}
+	}
+}
+
+func (s *Store) once(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(hub.Tx) error) (began bool, err error) {
 	t := &Tx{d: s.dialect}
 	if s.pool != nil {
 		if t.conn, err = db.Conn(ctx); err != nil {
-			return err
+			return false, err
 		}
 		defer func() {
 			if cerr := t.conn.Close(); err == nil && cerr != nil && !errors.Is(cerr, sql.ErrConnDone) {
@@ -247,7 +260,7 @@ func (s *Store) run(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn fun
 		t.tx, err = db.BeginTx(ctx, opts)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	done := false
 	defer func() {
@@ -258,19 +271,17 @@ func (s *Store) run(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn fun
 		}
 	}()
 	if t.now, err = s.dialect.now(ctx, t.tx); err != nil {
-		return err
+		return false, err
 	}
 	if err := fn(t); err != nil {
-		return err
+		return true, err
 	}
 	done = true
-	if err := t.tx.Commit(); err != nil {
-		if s.pool != nil && isGone(err) {
-			return hub.OutcomeUnknown(err)
-		}
-		return err
+	err = t.tx.Commit()
+	if s.pool != nil && isGone(err) {
+		return true, hub.OutcomeUnknown(err)
 	}
-	return nil
+	return true, err
 }
 
 // explain turns what the database said into what the hub can say; a refusal of the domain passes through.
