@@ -207,11 +207,14 @@ func (u *ui) lineView(ctx context.Context, a hub.Actor, f lineFilter) (lineView,
 		next.after, next.from = &key, f.from+linePage
 		v.Next = address("/console", next.page())
 	}
-	whole := f.State == hub.Pending && !v.Filtered && (f.after == nil || f.from > 0)
-	for i, r := range list {
+	// Only who sees the line from its head, or knows how many were before, can number its places.
+	whole := !v.Filtered && (f.after == nil || (f.State == hub.Pending && f.from > 0))
+	place := f.from
+	for _, r := range list {
 		line := u.row(r, a, stats.AsOf)
-		if whole {
-			line.Place = f.from + i + 1
+		if whole && r.State == hub.Pending {
+			place++
+			line.Place = place
 		}
 		v.Rows = append(v.Rows, line)
 	}

@@ -54,13 +54,22 @@ func sampleRequest(s hub.State) hub.Request {
 
 func sampleSteps(done int, then hub.StepStatus) []hub.StepRecord {
 	names := [][2]string{
-		{"create", "Create the database"}, {"identity", "Seal its identity"}, {"core/0001_people", "Set up Core"}, {"core/0002_settings", "Set up Core"},
-		{"inventory/0001_items", "Set up Inventory"}, {"pos/0001_sales", "Set up Point of sale"}, {"inventory/seed", "Fill in Inventory"}, {"probe", "Try it as you would"},
+		{"create", "Create the database"},
+		{"identity", "Seal its identity"},
+		{"core/0001_people", "Set up Core"},
+		{"core/0002_settings", "Set up Core"},
+		{"inventory/0001_items", "Set up Inventory"},
+		{"pos/0001_sales", "Set up Point of sale"},
+		{"inventory/seed", "Fill in Inventory"},
+		{"probe", "Try it as you would"},
 	}
 	steps := make([]hub.StepRecord, len(names))
 	for i, n := range names {
 		at := sampleNow.Add(time.Duration(i) * 120 * time.Millisecond)
 		end := at.Add(time.Duration(20+i*13) * time.Millisecond)
+		if i == 4 {
+			end = at // came with the copy
+		}
 		steps[i] = hub.StepRecord{Seq: i + 1, Name: n[0], Title: n[1], Status: hub.StepPending}
 		switch {
 		case i < done:

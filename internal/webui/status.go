@@ -230,6 +230,9 @@ func joined(steps []hub.StepRecord) stepView {
 		v.Status = hub.StepFailed
 	case count[hub.StepDone] == len(steps):
 		v.Status, v.Took = hub.StepDone, took(spent)
+		if spent == 0 { // it came with the copy of a finished database, and was only checked
+			v.Took = "ready-made"
+		}
 	case count[hub.StepRunning] > 0 || count[hub.StepDone] > 0:
 		v.Status = hub.StepRunning
 	default:
@@ -260,7 +263,7 @@ func (u *ui) cancel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !hub.IsCode(err, hub.CodeInvalidTransition) {
 		return u.badLink(w, err)
 	}
-	http.Redirect(w, r, statusPath(token), http.StatusSeeOther)
+	http.Redirect(w, r, statusPath(token), http.StatusSeeOther) //nolint:gosec // below /status, escaped
 	return nil
 }
 

@@ -148,16 +148,19 @@ func TestStepsOfOneTitleAreOne(t *testing.T) {
 	for _, s := range group(sampleSteps(3, hub.StepRunning)) {
 		got += fmt.Sprintf("%s %d %s %s\n", s.Title, s.Parts, s.Status, s.Took)
 	}
-	want := "Create the database 1 done 0.02 s\nSeal its identity 1 done 0.03 s\nSet up Core 2 running \nSet up Inventory 1 pending \n" +
+	want := "Create the database 1 done 20 ms\nSeal its identity 1 done 33 ms\nSet up Core 2 running \nSet up Inventory 1 pending \n" +
 		"Set up Point of sale 1 pending \nFill in Inventory 1 pending \nTry it as you would 1 pending \n"
 	if got != want {
 		t.Errorf("got\n%s", got)
+	}
+	if s := group(sampleSteps(8, hub.StepDone))[3]; s.Took != "ready-made" {
+		t.Errorf("a step that was copied took %s", s.Took)
 	}
 }
 
 func TestDurationsInWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-1: "0 s", time.Millisecond: "< 0.01 s", 123 * time.Millisecond: "0.12 s", 999 * time.Millisecond: "1.0 s", 12 * time.Second: "12 s",
+		-1: "0 s", 10 * time.Microsecond: "1 ms", 42 * time.Millisecond: "42 ms", 123 * time.Millisecond: "0.12 s", 999 * time.Millisecond: "1.0 s", 12 * time.Second: "12 s",
 		89 * time.Second: "89 s", 90 * time.Second: "2 min", 2 * time.Hour: "2 h", 125 * time.Minute: "2 h 5 min", 49 * time.Hour: "2 days",
 	} {
 		if got := took(d); got != want {
@@ -168,8 +171,12 @@ func TestDurationsInWords(t *testing.T) {
 		p50, p90 time.Duration
 		want     string
 	}{
-		{0, 300 * time.Millisecond, "less than a second"}, {200 * time.Millisecond, 3 * time.Second, "up to 3 s"}, {time.Second, 5 * time.Second, "1–5 s"},
-		{4100 * time.Millisecond, 4200 * time.Millisecond, "about 5 s"}, {30 * time.Minute, 2 * time.Hour, "30 min – 2 h"}, {40 * time.Second, 4 * time.Minute, "40 s – 4 min"},
+		{0, 300 * time.Millisecond, "less than a second"},
+		{200 * time.Millisecond, 3 * time.Second, "up to 3 s"},
+		{time.Second, 5 * time.Second, "1–5 s"},
+		{4100 * time.Millisecond, 4200 * time.Millisecond, "about 5 s"},
+		{30 * time.Minute, 2 * time.Hour, "30 min – 2 h"},
+		{40 * time.Second, 4 * time.Minute, "40 s – 4 min"},
 	} {
 		if got := span(c.p50, c.p90); got != c.want {
 			t.Errorf("span(%v, %v) = %q, want %q", c.p50, c.p90, got, c.want)

@@ -17,8 +17,8 @@ func took(d time.Duration) string {
 	switch s := d.Seconds(); {
 	case d < 0:
 		return "0 s"
-	case s < 0.0095:
-		return "< 0.01 s"
+	case s < 0.0995:
+		return fmt.Sprintf("%d ms", max(1, d.Round(time.Millisecond).Milliseconds()))
 	case s < 0.995:
 		return fmt.Sprintf("%.2f s", s)
 	case s < 9.95:

@@ -1,8 +1,8 @@
 // Keeps pages fresh and smooths forms. Every page works without it.
 
 const show = {
-  clock: (d) => d.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
-  moment: (d) => d.toLocaleString([], { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }),
+  clock: (d) => d.toLocaleTimeString([], { hour: "numeric", minute: "2-digit", second: "2-digit" }),
+  moment: (d) => d.toLocaleString([], { day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit" }),
 };
 
 // localize turns the server's UTC times into the reader's.
@@ -64,19 +64,19 @@ function follow(live) {
     if (light) light.hidden = true;
   };
   const apply = (event) => {
-    const said_ = JSON.parse(event.data);
+    const news = JSON.parse(event.data);
     wait = 1000;
-    if (said_.pause) {
+    if (news.pause) {
       stop();
       const p = document.querySelector("[data-paused]");
       if (p) p.hidden = false;
       return;
     }
-    const next = parse(said_.html);
+    const next = parse(news.html);
     sync(live.firstElementChild, next);
     if (next.dataset.title) document.title = next.dataset.title;
     if (voice && next.dataset.say && next.dataset.say !== said) voice.textContent = said = next.dataset.say;
-    if (said_.last) stop();
+    if (news.last) stop();
   };
   const open = () => {
     source = new EventSource(live.dataset.feed);
