@@ -110,8 +110,7 @@ func syntax(err error) error {
 	var se *jsontext.SyntacticError
 	if errors.As(err, &se) {
 		if errors.Is(err, jsontext.ErrDuplicateName) {
-			pointer := strings.TrimPrefix(string(se.JSONPointer), "/")
-			return badJSON(pointer, "A name comes twice in the JSON object.", "Name each field once.")
+			return badJSON(shorten(strings.TrimPrefix(string(se.JSONPointer), "/")), "A name comes twice in the JSON object.", "Name each field once.")
 		}
 		return badJSON("", fmt.Sprintf("The body is not valid JSON (at byte %d).", se.ByteOffset), "Correct it there.")
 	}
@@ -161,17 +160,29 @@ func unknownFields(members map[string]json.RawMessage, known map[string]bool, pr
 		if known[name] {
 			continue
 		}
-		shown := name
-		if r := []rune(name); len(r) > maxShown {
-			shown = string(r[:maxShown]) + "…"
+		if len(wrong) == maxErrors {
+			break
 		}
+		shown := shorten(name)
 		wrong = append(wrong, hub.FieldError(hub.CodeInvalidJSON, prefix+pointerEscape.Replace(shown), fmt.Sprintf("There is no field %q here.", shown), "Leave it out, or correct its name; see /docs."))
 	}
 	return hub.MergeFieldErrors(wrong, nil)
 }
 
-// maxShown is how much of a name is repeated in a message.
-const maxShown = 60
+// The bounds of what is told about a wrong body: a mebibyte of mistakes must not become sixty of explanations.
+const (
+	maxShown  = 60  // characters of a name that are repeated
+	maxErrors = 100 // entries of errors
+	maxItems  = 200 // items of a list, far more than there are features
+)
+
+// shorten keeps messages readable whatever was sent.
+func shorten(s string) string {
+	if r := []rune(strings.ToValidUTF8(s, "?")); len(r) > maxShown {
+		return string(r[:maxShown]) + "…"
+	}
+	return s
+}
 
 func fieldName(f reflect.StructField) string {
 	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -203,6 +214,9 @@ func decodeField(m json.RawMessage, name string, f reflect.StructField, dst refl
 		var items []json.RawMessage
 		if !fits(m, &items) {
 			return mistyped(name, "a list of texts"), nil
+		}
+		if len(items) > maxItems {
+			return mistyped(name, fmt.Sprintf("a list of at most %d texts", maxItems)), nil
 		}
 		var wrong []*hub.Error
 		*v = make([]string, len(items)) // a wrong item keeps its place, so that the others keep their numbers

@@ -132,7 +132,7 @@ func newProblem(r *http.Request, err error) *problem {
 	if len(fields) == 0 && e.Field != "" {
 		fields = []*hub.Error{e}
 	}
-	for _, f := range fields {
+	for _, f := range fields[:min(len(fields), maxErrors)] {
 		p.Errors = append(p.Errors, fieldProblem{Pointer: "/" + f.Field, Code: f.Code, Detail: f.Error()})
 	}
 	if k.status == http.StatusServiceUnavailable || e.Code == hub.CodeIdempotencyInFlight {

@@ -102,3 +102,81 @@ func TestCopiesAtOnce(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 }
+
+// Every mutation that the document says takes a key does: the second call gets the first answer's bytes. A new one is missing here until
+// it is tried.
+func TestEveryMutationTakesAKey(t *testing.T) {
+	r := newRig(t)
+	me := r.call("GET", "/api/v1/auth/me", nil, r.session(adminMail, password)).want(200).text("operator.id")
+	n := 10
+	fresh := func(moves ...string) string { // a request on which these moves were made
+		n++
+		id, _ := r.signUp(n, "enterprise")
+		for _, m := range moves {
+			r.as("POST", "/api/v1/requests/"+id+"/"+m, nil).want(200)
+		}
+		return "/api/v1/requests/" + id
+	}
+	failed := fresh("claim")
+	ok(t, r.Store.Write(t.Context(), func(tx hub.Tx) error {
+		q, err := tx.LockRequest(t.Context(), strings.TrimPrefix(failed, "/api/v1/requests/"))
+		if err != nil {
+			return err
+		}
+		q.State = hub.Failed
+		return tx.UpdateRequest(t.Context(), q)
+	}))
+	r.signUp(3, "enterprise") // the head of the line, for claim-next
+	_, leaver := r.signUp(1, "enterprise")
+	calls := map[string]struct {
+		path string
+		body any
+		as   string
+	}{
+		"signUp":           {"/api/v1/onboarding", person(2, "starter"), ""},
+		"lookupStatus":     {"/api/v1/status/lookup", obj{"email": "a@example.com"}, ""},
+		"cancelOwnRequest": {"/api/v1/status/cancel", nil, leaver},
+		"claimNext":        {"/api/v1/requests/claim-next", nil, r.token},
+		"claim":            {fresh() + "/claim", nil, r.token},
+		"release":          {fresh("claim") + "/release", nil, r.token},
+		"cancel":           {fresh() + "/cancel", nil, r.token},
+		"retry":            {failed + "/retry", nil, r.token},
+		"assign":           {fresh() + "/assign", obj{"operator_id": me}, r.token},
+		"setPriority":      {fresh() + "/priority", obj{"priority": 1}, r.token},
+		"setNotes":         {fresh() + "/notes", obj{"text": "x"}, r.token},
+		"giveCredentials":  {fresh("claim") + "/credentials", obj{"provider": "sqlite"}, r.token},
+		"createOperator":   {"/api/v1/operators", obj{"email": "o@example.com", "name": "O", "role": "support", "password": "enigma is no longer secret 1"}, r.token},
+		"createToken":      {"/api/v1/tokens", obj{"name": "n", "role": "support"}, r.token},
+	}
+	spec := r.call("GET", "/openapi.json", nil).want(200)
+	for _, item := range spec.JSON["paths"].(map[string]any) {
+		op, _ := item.(map[string]any)["post"].(map[string]any)
+		params, _ := op["parameters"].([]any)
+		takes := false
+		for _, p := range params {
+			takes = takes || p.(map[string]any)["$ref"] == "#/components/parameters/IdempotencyKey"
+		}
+		if !takes {
+			continue
+		}
+		id := op["operationId"].(string)
+		c, known := calls[id]
+		if !known {
+			t.Errorf("%s is not tried", id)
+			continue
+		}
+		delete(calls, id)
+		headers := []string{"Idempotency-Key: every"}
+		if c.as != "" {
+			headers = append(headers, bearer(c.as))
+		}
+		first, again := r.call("POST", c.path, c.body, headers...), r.call("POST", c.path, c.body, headers...)
+		if first.Status/100 != 2 || again.Status != first.Status || again.Raw != first.Raw || again.Header.Get("Idempotency-Replayed") != "true" ||
+			first.Header.Get("Location") != again.Header.Get("Location") {
+			t.Errorf("%s: %d %s\n%d %s", id, first.Status, first.Raw, again.Status, again.Raw)
+		}
+	}
+	if len(calls) > 0 {
+		t.Errorf("not in the document: %v", calls)
+	}
+}

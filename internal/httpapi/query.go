@@ -129,11 +129,7 @@ func goodID(s, prefix string) bool {
 func (c *call) pathID(what, prefix string) (string, error) {
 	id := c.r.PathValue("id")
 	if !goodID(id, prefix) {
-		shown := id
-		if r := []rune(strings.ToValidUTF8(id, "?")); len(r) > maxShown {
-			shown = string(r[:maxShown]) + "…"
-		}
-		return "", hub.E(hub.CodeNotFound, fmt.Sprintf("There is no %s %q.", what, shown), "Check the id.")
+		return "", hub.E(hub.CodeNotFound, fmt.Sprintf("There is no %s %q.", what, shorten(id)), "Check the id.")
 	}
 	return id, nil
 }

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -78,6 +79,15 @@ func TestOnboardingTellsEveryWrongField(t *testing.T) {
 			}
 		})
 	}
+	// A mebibyte of mistakes is not answered with sixty.
+	for _, body := range []string{
+		`{"features":[` + strings.Repeat(`"x",`, 200000) + `"x"]}`, `{"` + strings.Repeat("x", 900000) + `":1}`, `{"a":1,"` + strings.Repeat("x", 400000) + `":1,"` + strings.Repeat("x", 400000) + `":1}`,
+		manyNames(100000),
+	} {
+		if p := r.call("POST", "/api/v1/onboarding", body).want(400); len(p.Raw) > 50000 {
+			t.Errorf("%d bytes of answer to %s…", len(p.Raw), body[:40])
+		}
+	}
 	r.as("GET", "/api/v1/requests", nil).want(200).equal(".data", "[]") // nothing of it was kept
 }
 
@@ -101,4 +111,13 @@ func TestLookupTellsNobody(t *testing.T) {
 			return
 		}
 	}
+}
+
+func manyNames(n int) string {
+	var b strings.Builder
+	b.WriteString(`{"a":1`)
+	for i := range n {
+		fmt.Fprintf(&b, `,"%x":1`, i)
+	}
+	return b.String() + "}"
 }
