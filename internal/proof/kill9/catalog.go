@@ -76,7 +76,8 @@ func addPlan(file string) error {
 		return err
 	}
 	doc["plans"] = append(doc["plans"], map[string]any{
-		"id": stepwise, "name": "Stepwise", "priority": 0, "price_monthly": 0, "price_yearly": 0,
+		"id": stepwise, "name": "Stepwise", "priority": 2, // served first, so that most kills find one between two steps
+		"price_monthly": 0, "price_yearly": 0,
 		"features": []string{effects}, "provisioning": "automatic",
 	})
 	if b, err = yaml.Marshal(doc); err != nil {

@@ -156,9 +156,10 @@ func (v *victim) startLoad(ctx context.Context, o check.Options, res *Result) (*
 	return l, nil
 }
 
-// The instants of the kills: after a ready hub has worked for a while, and then mostly a little after a volley began. Every 25th one falls
-// into the start itself.
+// The instants of the kills: a ready hub has worked for a drawn while, or has just come to a drawn step of a stepwise customer; then a volley
+// of calls begins, and a little later the hub dies. After every 25th kill the start itself is killed, too.
 const (
+	aimEvery     = 2
 	workAtMost   = 350 * time.Millisecond
 	volleyAtMost = 15 * time.Millisecond
 	startEvery   = 25
@@ -172,6 +173,13 @@ func (v *victim) kills(ctx context.Context, o check.Options, l *load, res *Resul
 	var inflight []int
 	var restarts []int64
 	for i := range o.N {
+		if i%aimEvery == 0 {
+			if err := l.meetBetweenSteps(ctx, r); err != nil {
+				return err
+			}
+		} else if err := wait(ctx, time.Duration(r.Int64N(int64(workAtMost)))); err != nil {
+			return err
+		}
 		lost, err := v.kill(ctx, l, r)
 		if err != nil {
 			return err
@@ -208,11 +216,8 @@ func (v *victim) kills(ctx context.Context, o check.Options, l *load, res *Resul
 	return nil
 }
 
-// kill waits for the drawn instant, kills, and says how many calls got no answer.
+// kill has everybody call at once, kills a little later, and says how many calls got no answer.
 func (v *victim) kill(ctx context.Context, l *load, r *mathrand.Rand) (int, error) {
-	if err := wait(ctx, time.Duration(r.Int64N(int64(workAtMost)))); err != nil {
-		return 0, err
-	}
 	l.traffic.volley()
 	if err := wait(ctx, time.Duration(r.Int64N(int64(volleyAtMost)))); err != nil {
 		return 0, err

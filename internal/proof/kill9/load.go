@@ -77,13 +77,20 @@ func (l *load) pause(ctx context.Context, r *rand.Rand) {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-l.traffic.hurrying():
+	case <-l.traffic.inAHurry():
 	case <-ctx.Done():
 	}
 }
 
 func (l *load) customers(ctx context.Context, worker int, r *rand.Rand) {
 	for i := 0; !l.traffic.isOver(); i++ {
+		if wait := l.traffic.come(); wait != nil {
+			select {
+			case <-wait:
+			case <-ctx.Done():
+				return
+			}
+		}
 		s := drive.SignUp{
 			Email:       fmt.Sprintf("k%d-%d-%d@proof.example", l.seed, worker, i),
 			CompanyName: fmt.Sprintf("Company %d/%d", worker, i), ContactName: "Pat Proof",
@@ -137,6 +144,44 @@ func (l *load) signUp(ctx context.Context, s drive.SignUp, key string) {
 		return
 	}
 }
+
+// meetBetweenSteps comes back when the pipeline of the stepwise customer who is longest in the line has just done a step drawn at random, or
+// after a while without one. It asks again and again rather than following the stream, whose two events a second are too few for steps of
+// milliseconds.
+func (l *load) meetBetweenSteps(ctx context.Context, r *rand.Rand) error {
+	deadline := time.NewTimer(meetWithin)
+	defer deadline.Stop()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	until := createAndIdentity + r.IntN(effectSteps)
+	for {
+		if line := l.record.firstOf(stepwise); len(line) > 0 {
+			st, err := l.public.Status(ctx, line[0].token)
+			switch {
+			case err != nil:
+				return fmt.Errorf("ask for the status of %s: %w", line[0].Email, err)
+			case st.Ended():
+				line[0].done = true
+				continue
+			case st.Progress.Completed > until:
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+const (
+	createAndIdentity = 2
+	lookEvery         = 3 * time.Millisecond
+	meetWithin        = time.Second
+)
 
 // offer hands a request to the operators; when they are behind, those who clean up in the end find it in the line.
 func (l *load) offer(id string) {

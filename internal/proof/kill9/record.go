@@ -15,12 +15,26 @@ type record struct {
 	retried  int             // retries with a key
 }
 
+// firstOf gives the acknowledged sign-ups to a plan, in their order.
+func (r *record) firstOf(plan string) []*promise {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []*promise
+	for _, p := range r.acked {
+		if p.Plan == plan && !p.done {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // promise is one acknowledged sign-up.
 type promise struct {
 	drive.SignUp
 	id    string
 	token string
 	file  string // of the tenant's database, once asked for
+	done  bool   // seen to be over; only the killer's own note
 }
 
 func (r *record) ack(s drive.SignUp, got *drive.SignedUp) {
@@ -58,8 +72,14 @@ type traffic struct {
 	over       bool // no more calls at all
 	underway   int
 	unanswered int           // calls of this life that got no answer
+	room       int           // sign-ups that may still come in this life before the volley
 	hurry      chan struct{} // closed: call without pause
+	hurrying   bool
 }
+
+// comeByLife bounds the backlog: a hub that dies every other moment works off less than it takes in, and a line that only grows shows less
+// than one that moves.
+const comeByLife = 16
 
 func newTraffic() *traffic {
 	t := &traffic{hurry: make(chan struct{})}
@@ -71,7 +91,7 @@ func newTraffic() *traffic {
 func (t *traffic) open() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.up, t.unanswered, t.hurry = true, 0, make(chan struct{})
+	t.up, t.unanswered, t.room, t.hurry, t.hurrying = true, 0, comeByLife, make(chan struct{}), false
 	t.changed.Broadcast()
 }
 
@@ -79,7 +99,25 @@ func (t *traffic) open() {
 func (t *traffic) volley() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	close(t.hurry)
+	t.hurryUp()
+}
+
+func (t *traffic) hurryUp() {
+	if !t.hurrying {
+		t.hurrying = true
+		close(t.hurry)
+	}
+}
+
+// come takes one of this life's sign-ups; where there is none left it gives what to wait for.
+func (t *traffic) come() (wait <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.room > 0 || t.hurrying {
+		t.room--
+		return nil
+	}
+	return t.hurry
 }
 
 // shut waits until a call is under way and lets no further one begin, so that what is counted as unanswered was in the hub's hands, and is no
@@ -108,6 +146,7 @@ func (t *traffic) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
+	t.hurryUp()
 	t.changed.Broadcast()
 }
 
@@ -136,8 +175,8 @@ func (t *traffic) leave(answered bool) {
 	t.changed.Broadcast()
 }
 
-// hurrying gives the channel of this life.
-func (t *traffic) hurrying() <-chan struct{} {
+// inAHurry gives the channel of this life.
+func (t *traffic) inAHurry() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.hurry
