@@ -72,7 +72,7 @@ func checkEmail(s string) *Error {
 		return badEmail()
 	}
 	for _, r := range s {
-		if unicode.IsControl(r) || unicode.IsSpace(r) {
+		if unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError { // the last is what broken UTF-8 became
 			return badEmail()
 		}
 	}
