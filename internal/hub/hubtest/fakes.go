@@ -64,6 +64,13 @@ type Meter struct {
 	Created, Completed, Failed int
 }
 
+// Counts gives all three.
+func (m *Meter) Counts() [3]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return [3]int{m.Created, m.Completed, m.Failed}
+}
+
 // RequestCreated implements hub.Meter.
 func (m *Meter) RequestCreated(string) { m.mu.Lock(); m.Created++; m.mu.Unlock() }
 
