@@ -148,7 +148,11 @@ type call struct {
 func (a *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
 	c := &call{api: a, route: rt, w: w, r: r, ctx: r.Context()}
 	if !rt.stream {
-		ctx, cancel := context.WithTimeout(r.Context(), callTime)
+		ctx := r.Context()
+		if r.Method == http.MethodPost { // what is begun is finished, though its caller leaves or the hub is told to stop
+			ctx = context.WithoutCancel(ctx)
+		}
+		ctx, cancel := context.WithTimeout(ctx, callTime)
 		defer cancel()
 		c.ctx = ctx
 	}

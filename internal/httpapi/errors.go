@@ -200,7 +200,7 @@ func refuse(r *http.Request, err error) sent {
 // tell logs what strangers do not see: every failure of ours with its cause. That a caller left is none.
 func tell(log *slog.Logger, r *http.Request, route string, err error) {
 	e := refusalOf(err)
-	if kinds[e.Code].status < 500 || r.Context().Err() != nil {
+	if kinds[e.Code].status < 500 || (errors.Is(err, context.Canceled) && r.Context().Err() != nil) {
 		return
 	}
 	cause := err

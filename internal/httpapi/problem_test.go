@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -153,3 +154,31 @@ func TestCallerLeaves(t *testing.T) {
 		t.Error(r.log)
 	}
 }
+
+// A mutation that has begun is finished though its caller leaves: the effect is there, and a repetition gets its answer.
+func TestBegunIsFinished(t *testing.T) {
+	r := newRig(t, func(_ *httpapi.Options, s *http.Server) {
+		gone, leave := context.WithCancel(context.Background())
+		leave()
+		s.ConnContext = func(ctx context.Context, _ net.Conn) context.Context { // every caller has left already
+			return left{ctx, gone}
+		}
+	})
+	key := "Idempotency-Key: k"
+	first := r.call("POST", "/api/v1/onboarding", person(1, "starter"), key).want(201)
+	if again := r.call("POST", "/api/v1/onboarding", person(1, "starter"), key).want(201); again.Raw != first.Raw {
+		t.Error(again.Raw)
+	}
+	r.call("GET", "/api/v1/status", nil, bearer(first.text("status_token"))).refused(503, "UNAVAILABLE") // looking is not worth it
+	if log := r.log.String(); strings.Contains(log, "ERROR") || !strings.Contains(log, `"status":499`) {
+		t.Error(log)
+	}
+}
+
+// left is a context that is over, with the values of another.
+type left struct {
+	values context.Context //nolint:containedctx // it is what the type is about
+	context.Context
+}
+
+func (l left) Value(k any) any { return l.values.Value(k) }

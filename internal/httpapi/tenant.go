@@ -142,17 +142,17 @@ func stats(c *call) (answer, error) {
 	d := statsDoc{
 		Pending: s.ByState[hub.Pending], InProgress: s.ByState[hub.InProgress], CredentialsReceived: s.ByState[hub.CredentialsReceived],
 		Migrating: s.ByState[hub.Migrating], Failed: s.ByState[hub.Failed], Completed: s.ByState[hub.Completed], Cancelled: s.ByState[hub.Cancelled],
-		CompletedToday: s.CompletedToday, FailedToday: s.FailedToday, Overdue: s.Overdue, AverageWait: tenths(s.AverageWait),
+		CompletedToday: s.CompletedToday, FailedToday: s.FailedToday, Overdue: s.Overdue, AverageWait: seconds(s.AverageWait),
 		Throughput: float64(s.CompletedHour), ByPriority: map[string]int{"0": s.Counts.Pending[0], "1": s.Counts.Pending[1], "2": s.Counts.Pending[2]}, AsOf: s.AsOf.UTC(),
 	}
 	if s.OldestPending != nil {
-		d.OldestWait = tenths(max(0, s.AsOf.Sub(*s.OldestPending)))
+		d.OldestWait = seconds(max(0, s.AsOf.Sub(*s.OldestPending)))
 	}
 	return answer{data: d}, nil
 }
 
-// tenths shows a duration in seconds, to a tenth.
-func tenths(d time.Duration) float64 { return d.Round(100 * time.Millisecond).Seconds() }
+// seconds shows a duration in seconds, to a millisecond.
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
 type auditDoc struct {
 	ID        string         `json:"id" doc:"The entry's id." example:"aud_01ja8w1x5q0000000000000000"`
