@@ -51,8 +51,11 @@ func place(r *hubtest.Rig, state hub.State, withTenant bool, assignee string) *h
 	if state != hub.Pending {
 		q.AssignedTo, q.ClaimedAt = assignee, &now
 	}
+	if state.Final() || state == hub.Failed {
+		q.FinishedAt = &now
+	}
 	if state == hub.Failed {
-		q.Failure, q.FinishedAt = &hub.Failure{Step: "inventory/0001", Class: hub.ClassCatalog, Cause: "x"}, &now
+		q.Failure = &hub.Failure{Step: "inventory/0001", Class: hub.ClassCatalog, Cause: "x"}
 	}
 	r.Put(func(ctx context.Context, tx hub.Tx) error {
 		if err := tx.InsertCustomer(ctx, c); err != nil {

@@ -273,7 +273,7 @@ func (t *Tx) averageWait(ctx context.Context) (time.Duration, error) {
 func (t *Tx) ServiceTimes(ctx context.Context, w hub.Way, n int) ([]time.Duration, error) {
 	rows, err := t.tx.QueryContext(ctx, `
 		SELECT claimed_at, finished_at FROM requests
-		WHERE state = 'completed' AND way = $1 AND claimed_at IS NOT NULL ORDER BY finished_at DESC LIMIT $2`, string(w), n)
+		WHERE state = 'completed' AND way = $1 AND claimed_at IS NOT NULL AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT $2`, string(w), n)
 	if err != nil {
 		return nil, err
 	}
