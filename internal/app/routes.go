@@ -17,9 +17,10 @@ func (a *App) routes() http.Handler {
 		Readiness: a.readiness, Observe: a.Metrics.ObserveHTTP, Base: a.streams,
 	})
 	pages := webui.New(webui.Options{Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, Stop: a.streams.Done(), NotFound: api})
+	open := web.CORS(a.Config.CORSAllowedOrigins)
 	mux := http.NewServeMux()
 	for _, prefix := range httpapi.Prefixes {
-		mux.Handle(prefix, api)
+		mux.Handle(prefix, open(api))
 	}
 	if a.Config.MetricsAddr == "" {
 		mux.Handle("GET /metrics", a.Metrics.Handler())

@@ -17,6 +17,7 @@ type operatorsCmd struct {
 }
 
 type operatorsCreateCmd struct {
+	created
 	Email        string `required:"" help:"Email address to log in with."`
 	Name         string `required:"" help:"Name as others see it."`
 	Role         string `required:"" help:"admin, provisioner or support."`
@@ -42,7 +43,7 @@ func (c operatorsCreateCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		return writeJSON(e.Out, map[string]string{"id": o.ID, "email": o.Email, "role": string(o.Rank)})
+		return c.print(e.Out, []string{"id", "email", "role"}, []string{o.ID, o.Email, string(o.Rank)})
 	})
 }
 

@@ -10,6 +10,7 @@ type tokensCmd struct {
 }
 
 type tokensCreateCmd struct {
+	created
 	Name string `required:"" help:"What the token is for."`
 	Role string `required:"" help:"admin, provisioner or support."`
 }
@@ -26,6 +27,6 @@ func (c tokensCreateCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		return writeJSON(e.Out, map[string]string{"id": t.ID, "token": token})
+		return c.print(e.Out, []string{"id", "token"}, []string{t.ID, token})
 	})
 }

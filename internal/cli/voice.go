@@ -83,3 +83,17 @@ func writeJSON(w io.Writer, v any) error {
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }
+
+// created is how something that was just made is printed: as JSON unless asked otherwise, since programs read it.
+type created struct {
+	Output string `short:"o" enum:"table,json" default:"json" help:"table or json."`
+}
+
+// print writes one row.
+func (c created) print(w io.Writer, head, row []string) error {
+	v := make(map[string]string, len(head))
+	for i, name := range head {
+		v[name] = row[i]
+	}
+	return output(c).print(w, v, head, [][]string{row})
+}
