@@ -1,73 +1,92 @@
-// Package events tells the watchers of one process, and on Postgres those of its siblings, that something changed. It carries topics and no
-// content: a watcher reads what is true now. A lost signal costs a delay, never a wrong answer, since watchers also look by themselves.
 package events
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
-// Bus implements hub.Events within one process. The zero value is not ready; use New.
+// Bus implements hub.Events within one process. It is safe for concurrent use; publishing never waits for a watcher.
 type Bus struct {
-	mu   sync.Mutex
-	subs map[string]map[*sub]struct{}
+	mu     sync.RWMutex
+	topics map[string]*topic
 
-	forward func(topics []string) // to other processes; set by a Bridge before it starts, else nil
+	// forward tells other processes; set while a Bridge runs.
+	forward atomic.Pointer[func(topics []string)]
 }
 
-type sub struct{ ch chan struct{} }
+// topic keeps its watchers in a slice, each knowing its place, so that signalling ten thousand is one walk over memory and leaving is a swap.
+type topic struct{ watchers []*watcher }
 
-// New makes a bus without watchers.
-func New() *Bus { return &Bus{subs: map[string]map[*sub]struct{}{}} }
+type watcher struct {
+	ch chan struct{}
+	at int
+}
 
-// Publish signals every watcher of the topics, here and, with a Bridge, in the other processes. It never waits for a watcher.
+// New makes a bus.
+func New() *Bus { return &Bus{topics: map[string]*topic{}} }
+
+// Publish signals the watchers of the topics, here and in the other processes.
 func (b *Bus) Publish(topics ...string) {
-	b.local(topics)
-	b.mu.Lock()
-	forward := b.forward
-	b.mu.Unlock()
-	if forward != nil {
-		forward(topics)
+	b.signal(topics)
+	if f := b.forward.Load(); f != nil {
+		(*f)(topics)
 	}
 }
 
-// local signals the watchers of this process. A signal that a watcher has not taken yet stands for all later ones.
-func (b *Bus) local(topics []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, t := range topics {
-		for s := range b.subs[t] {
-			select {
-			case s.ch <- struct{}{}:
-			default:
-			}
+// signal tells the watchers of this process.
+func (b *Bus) signal(topics []string) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, name := range topics {
+		if t := b.topics[name]; t != nil {
+			t.signal()
 		}
 	}
 }
 
-// all signals every watcher: after a gap nobody knows what was missed.
-func (b *Bus) all() {
-	b.mu.Lock()
-	topics := make([]string, 0, len(b.subs))
-	for t := range b.subs {
-		topics = append(topics, t)
+// signalAll tells every watcher: nobody knows what was missed.
+func (b *Bus) signalAll() {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, t := range b.topics {
+		t.signal()
 	}
-	b.mu.Unlock()
-	b.local(topics)
 }
 
-// Subscribe gives a channel of capacity one that is signalled after each change of the topic. cancel may be called more than once.
-func (b *Bus) Subscribe(topic string) (ch <-chan struct{}, cancel func()) {
-	s := &sub{ch: make(chan struct{}, 1)}
+func (t *topic) signal() {
+	for _, w := range t.watchers {
+		select {
+		case w.ch <- struct{}{}:
+		default: // it has a signal that it did not take yet; that one covers this change
+		}
+	}
+}
+
+// Subscribe gives a channel that is signalled after each change of the topic; changes while a signal waits are one signal. The channel is
+// never closed. cancel ends the subscription and may be called more than once.
+func (b *Bus) Subscribe(name string) (ch <-chan struct{}, cancel func()) {
+	w := &watcher{ch: make(chan struct{}, 1)}
+	b.mu.Lock()
+	t := b.topics[name]
+	if t == nil {
+		t = &topic{}
+		b.topics[name] = t
+	}
+	w.at = len(t.watchers)
+	t.watchers = append(t.watchers, w)
+	b.mu.Unlock()
+	return w.ch, sync.OnceFunc(func() { b.leave(name, t, w) })
+}
+
+func (b *Bus) leave(name string, t *topic, w *watcher) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.subs[topic] == nil {
-		b.subs[topic] = map[*sub]struct{}{}
-	}
-	b.subs[topic][s] = struct{}{}
-	return s.ch, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.subs[topic], s)
-		if len(b.subs[topic]) == 0 {
-			delete(b.subs, topic)
-		}
+	last := len(t.watchers) - 1
+	t.watchers[last].at = w.at
+	t.watchers[w.at] = t.watchers[last]
+	t.watchers[last] = nil
+	t.watchers = t.watchers[:last]
+	if last == 0 {
+		delete(b.topics, name) // there is one topic for each request, so empty ones must go
 	}
 }

@@ -18,7 +18,6 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
-	gomail "github.com/wneessen/go-mail"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -104,6 +103,7 @@ func (p *post) serve(t *testing.T, address string, tlsConfig *tls.Config, implic
 	go func() { defer close(done); _ = srv.Serve(ln) }()
 	stop = func() {
 		_ = srv.Close()
+		_ = ln.Close() // which the server does not know yet if it was stopped at once
 		<-done
 	}
 	t.Cleanup(stop)
@@ -186,12 +186,11 @@ func TestSMTPElsewhereIsEncrypted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		s.dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, at)
 		}
-		s.options = append(s.options, gomail.WithDialContextFunc(dial))
 		if config != nil {
-			s.options = append(s.options, gomail.WithTLSConfig(config))
+			s.tls = config
 		}
 		m := &mailer{sender: s, from: &netmail.Address{Address: "hub@example.com"}}
 		return m.Send(t.Context(), "mail_01", letter(hub.MailLink))
@@ -240,9 +239,15 @@ func TestSMTPSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if err := smtpMailer(t, "smtp://"+ln.Addr().String()).Send(ctx, "mail_01", letter(hub.MailReady)); err == nil {
-		t.Error("it went well")
+	for _, scheme := range []string{"smtp://", "smtps://"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		begun := time.Now()
+		if err := smtpMailer(t, scheme+ln.Addr().String()).Send(ctx, "mail_01", letter(hub.MailReady)); err == nil {
+			t.Error("it went well")
+		}
+		cancel()
+		if took := time.Since(begun); took > smtpTimeout/2 {
+			t.Errorf("%s ended after %s", scheme, took)
+		}
 	}
 }
