@@ -59,7 +59,7 @@ func (c *Curve) add(m *Model, l Line, class int, places []int) {
 	for i := range points {
 		k := knot{place: places[i], class: class, ready: map[int]Range{}}
 		for p := range points[i].ready {
-			f := run.answer(&points[i], p)
+			f := run.answer(&points[i], i, p)
 			k.start, k.basis, k.why, k.ready[p] = f.Start, f.Basis, f.Why, f.Ready
 		}
 		if n := len(c.knots); n > 0 && c.knots[n-1].class == class && k.basis != Unknown { // nobody waits less than the one before

@@ -159,7 +159,7 @@ func (f *flow) replay(r *rng) replay {
 	x := r.uniform() * f.cumulative[moments-1]
 	i := sort.SearchFloat64s(f.cumulative, x)
 	at := f.from + (f.to-f.from)*(float64(min(i, moments-1))+r.uniform())/moments
-	p := replay{f: f, stretch: math.Exp(-f.doubt * r.normal()), begin: at}
+	p := replay{f: f, stretch: math.Exp(f.doubt * (f.doubt/2 - r.normal())), begin: at}
 	p.offset = -at * p.stretch
 	p.next = sort.Search(len(f.list), func(i int) bool { return f.list[i].at > at })
 	p.wrap()
@@ -189,13 +189,25 @@ func (p *replay) pop() arrival {
 	return a
 }
 
-// skip takes all up to simulated time t at once and says how many.
+// skip takes all up to simulated time t at once and says how many; whole rounds through the record are counted, not walked.
 func (p *replay) skip(t float64) (n int) {
-	for p.f != nil && p.peek() <= t {
+	if p.f == nil {
+		return 0
+	}
+	round := (p.f.to - p.f.from) * p.stretch
+	if rounds := math.Floor((t - p.peek()) / round); rounds >= 1 {
+		rounds = min(rounds, 1e9) // more than any line holds
+		n += int(rounds) * len(p.f.list)
+		p.offset += rounds * round
+	}
+	for range 3 { // what is left is less than a round, which may begin in this one and end in the next
+		if p.peek() > t {
+			break
+		}
 		h := (t - p.offset) / p.stretch
 		end := p.next + sort.Search(len(p.f.list)-p.next, func(i int) bool { return p.f.list[p.next+i].at > h })
-		n += end - p.next
-		p.next = end
+		n += max(1, end-p.next)
+		p.next = max(end, p.next+1)
 		p.wrap()
 	}
 	return n

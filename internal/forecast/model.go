@@ -219,11 +219,11 @@ func (m *Model) At(l Line, class int, plan string) Answer {
 	}
 	s := m.prepare(l, []int{total}, class, plan)
 	points := s.simulate()
-	return s.answer(&points[0], s.plans[0])
+	return s.answer(&points[0], 0, s.plans[0])
 }
 
 // answer makes quantiles of scenarios and corrects them by the model's own record.
-func (r *run) answer(p *point, plan int) Answer {
+func (r *run) answer(p *point, at, plan int) Answer {
 	start, why := quantiles(p.start)
 	ready, _ := quantiles(p.ready[plan])
 	if why != "" {
@@ -232,11 +232,12 @@ func (r *run) answer(p *point, plan int) Answer {
 		}
 		return Answer{Basis: Unknown, Why: why}
 	}
+	c50, c90 := r.correct[at][0], r.correct[at][1]
 	spread := 0.0
 	if start[0] > 0 {
 		spread = min(3, max(0.05, math.Log(start[1]/start[0])))
 	}
-	p50, p90 := start[0]*math.Exp(r.c50*spread), start[1]*math.Exp(r.c90*spread)
+	p50, p90 := start[0]*math.Exp(c50*spread), start[1]*math.Exp(c90*spread)
 	p50 = min(p50, p90)
 	// What moves the start moves the end by as much.
 	r50 := max(p50, ready[0]+p50-start[0])

@@ -23,18 +23,18 @@ type point struct {
 
 // run is what all scenarios of one simulation share.
 type run struct {
-	seed     uint64
-	basis    Basis
-	c50, c90 float64 // corrections
-	fit      *fit
-	flow     *flow
-	c0       int
-	change   []step // announced
-	busy     []busy
-	order    []int // plans of the first customers, in the order of service
-	mix      []mixture
-	points   []int
-	plans    []int // whose time to ready is wanted
+	seed    uint64
+	basis   Basis
+	correct [][2]float64 // of p50 and p90, by point
+	fit     *fit
+	flow    *flow
+	c0      int
+	change  []step // announced
+	busy    []busy
+	order   []int // plans of the first customers, in the order of service
+	mix     []mixture
+	points  []int
+	plans   []int // whose time to ready is wanted
 }
 
 type step struct {
@@ -99,7 +99,10 @@ func (m *Model) prepare(l Line, places []int, class int, plan string) *run {
 	}
 	m.refit()
 	r.fit, r.flow = m.fit, m.flowAbove(class, now)
-	r.c50, r.c90 = m.cal.factors(class)
+	for _, ahead := range places {
+		c50, c90 := m.cal.factors(class, ahead)
+		r.correct = append(r.correct, [2]float64{c50, c90})
+	}
 	return r
 }
 
