@@ -132,7 +132,7 @@ func (ed *edit) outOf(n node, e entry) (node, Way) {
 // merge joins child i with a neighbour if it has become small.
 func (ed *edit) merge(in *inner, i int) {
 	few, fit := leafFew, leafFit
-	if in.leaves[i] == nil {
+	if !in.lowest {
 		few, fit = innerFew, innerFit
 	}
 	if in.n < 2 || in.child(i).size() > few {
@@ -219,7 +219,12 @@ func (l *leaf) append(r *leaf) {
 }
 
 // set puts a child in place i, whose bounds stay.
-func (n *inner) set(i int, c node) { n.kids[i], n.leaves[i] = c.in, c.lf }
+func (n *inner) set(i int, c node) {
+	if c.lf != nil {
+		n.lowest = true
+	}
+	n.kids[i], n.leaves[i] = c.in, c.lf
+}
 
 // add counts what child i has gained.
 func (n *inner) add(i int, s sums) {
@@ -280,7 +285,8 @@ func (n *inner) close(i int, s sums) {
 
 // copy takes the children from i to j of another node into this empty one.
 func (n *inner) copy(o *inner, i, j int) {
-	if o.leaves[0] != nil {
+	n.lowest = o.lowest
+	if o.lowest {
 		copy(n.leaves[:], o.leaves[i:j])
 	} else {
 		copy(n.kids[:], o.kids[i:j])

@@ -5,6 +5,7 @@ package queue
 const (
 	leafSize  = 63
 	innerSize = 31
+	stride    = 8 // times in a cache line
 )
 
 // entry is one place of a class: what the trees order by.
@@ -29,6 +30,7 @@ type inner struct {
 	edit   uint64
 	n      int
 	sum    sums            // of all children
+	lowest bool            // the children are leaves
 	before [innerSize]sums // of the children before the i-th
 	at     [innerSize]int64
 	id     [innerSize]ident // with at: no entry of child i > 0 is less, none of child i−1 is not
@@ -89,30 +91,29 @@ func (n node) low() entry {
 }
 
 func (n *inner) child(i int) node {
-	if lf := n.leaves[i]; lf != nil {
-		return node{lf: lf}
+	if n.lowest {
+		return node{lf: n.leaves[i]}
 	}
 	return node{in: n.kids[i]}
 }
 
-// below counts the times that are less than t: a binary search without branches that depend on the data, since at random keys
-// the processor would guess every second one wrong.
+// below counts the times that are less than t. It looks at the last of each eight, then into one eight: a node of a long line is seldom in
+// the cache, and these loads do not wait for one another as those of a binary search do; eight times are one cache line. (Keeping each eighth
+// time beside the count, so that fewer lines are read, was measured: no gain, since the lines are then read one after the other.)
 func below(at []int64, t int64) int {
-	if len(at) == 0 {
-		return 0
-	}
-	base, n := 0, len(at)
-	for n > 1 {
-		half := n >> 1
-		if at[base+half-1] < t {
-			base += half
+	base := 0
+	for i := stride - 1; i < len(at); i += stride {
+		if at[i] < t {
+			base += stride
 		}
-		n -= half
 	}
-	if at[base] < t {
-		base++
+	n := 0
+	for _, a := range at[base:min(base+stride, len(at))] {
+		if a < t {
+			n++
+		}
 	}
-	return base
+	return base + n
 }
 
 // lower counts the keys that are less than e. Ids are only looked at among equal times.
@@ -150,7 +151,11 @@ func (n node) rank(e entry, x *texts) (before sums, way Way, ok bool) {
 	for in != nil {
 		i := in.index(e, x)
 		before = before.plus(in.before[i])
-		in, lf = in.kids[i], in.leaves[i]
+		if in.lowest {
+			lf = in.leaves[i]
+			break
+		}
+		in = in.kids[i]
 	}
 	if lf == nil {
 		return before, 0, false
