@@ -20,6 +20,7 @@ import (
 	"syscall"
 
 	"github.com/kitshub/kitshub/internal/proof/check"
+	"github.com/kitshub/kitshub/internal/proof/forecast"
 	"github.com/kitshub/kitshub/internal/proof/goldencopy"
 	"github.com/kitshub/kitshub/internal/proof/kill9"
 )
@@ -39,16 +40,26 @@ type proof struct {
 	caught  int // the n at which its planted bug is surely found
 	engines []string
 	run     func(context.Context, check.Options) (check.Outcome, error)
+	flags   func(*flag.FlagSet) // of this check alone, or nil
 }
+
+var trace string // the file that the forecast check is to judge by
 
 var proofs = []proof{
 	{
-		name: "kill9", unit: "kills", n: 20, caught: 20, engines: []string{check.SQLite, check.Postgres},
+		name: "kill9", unit: "kills", n: 20, caught: 6, engines: []string{check.SQLite, check.Postgres},
 		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return kill9.Run(ctx, o) },
 	},
 	{
 		name: "golden-copy", unit: "databases made each way", n: 20, caught: 2, engines: []string{check.SQLite},
 		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return goldencopy.Run(ctx, o) },
+	},
+	{
+		name: "forecast", unit: "customers of each world", n: 5000, caught: 1000, engines: []string{check.SQLite},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return forecast.Run(ctx, o, trace) },
+		flags: func(f *flag.FlagSet) {
+			f.StringVar(&trace, "trace", "", "judge by the world in this file of JSON Lines instead of our own")
+		},
 	},
 }
 
@@ -97,6 +108,9 @@ func (p proof) prove(ctx context.Context, args []string, out, log io.Writer) int
 	flags.BoolVar(&o.Sabotage, "sabotage", false, "switch the planted bug in; violations must be found")
 	flags.BoolVar(&o.Strict, "strict", false, "a missed speed target is a violation")
 	flags.StringVar(&o.Binary, "bin", "", "the kitshub to judge (default: the one beside this program, else built)")
+	if p.flags != nil {
+		p.flags(flags)
+	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return exitPassed

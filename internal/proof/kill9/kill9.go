@@ -160,6 +160,7 @@ func (v *victim) startLoad(ctx context.Context, o check.Options, res *Result) (*
 // of calls begins, and a little later the hub dies. After every 25th kill the start itself is killed, too.
 const (
 	aimEvery     = 2
+	fewKills     = 10 // so few are all aimed: chance alone would seldom find a gap between steps
 	workAtMost   = 350 * time.Millisecond
 	volleyAtMost = 15 * time.Millisecond
 	startEvery   = 25
@@ -173,8 +174,8 @@ func (v *victim) kills(ctx context.Context, o check.Options, l *load, res *Resul
 	var inflight []int
 	var restarts []int64
 	for i := range o.N {
-		if i%aimEvery == 0 {
-			if err := l.meetBetweenSteps(ctx, r); err != nil {
+		if i%aimEvery == 0 || o.N < fewKills {
+			if err := l.meetBetweenSteps(ctx, r, i); err != nil {
 				return err
 			}
 		} else if err := wait(ctx, time.Duration(r.Int64N(int64(workAtMost)))); err != nil {

@@ -146,16 +146,22 @@ func (l *load) signUp(ctx context.Context, s drive.SignUp, key string) {
 }
 
 // meetBetweenSteps comes back when the pipeline of the stepwise customer who is longest in the line has just done a step drawn at random, or
-// after a while without one. It asks again and again rather than following the stream, whose two events a second are too few for steps of
+// after a while without one. Where no such customer is left it signs one up. It asks again and again rather than following the stream, whose two events a second are too few for steps of
 // milliseconds.
-func (l *load) meetBetweenSteps(ctx context.Context, r *rand.Rand) error {
+func (l *load) meetBetweenSteps(ctx context.Context, r *rand.Rand, kill int) error {
 	deadline := time.NewTimer(meetWithin)
 	defer deadline.Stop()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	aims := 0
 	until := createAndIdentity + r.IntN(effectSteps)
 	for {
-		if line := l.record.firstOf(stepwise); len(line) > 0 {
+		line := l.record.firstOf(stepwise)
+		if len(line) == 0 {
+			s := drive.SignUp{Email: fmt.Sprintf("k%d-aim-%d-%d@proof.example", l.seed, kill, aims), CompanyName: "Aim", ContactName: "Pat Proof", Plan: stepwise}
+			aims++
+			l.signUp(ctx, s, "")
+		} else {
 			st, err := l.public.Status(ctx, line[0].token)
 			switch {
 			case drive.CodeOf(err) != "":
@@ -184,7 +190,7 @@ func (l *load) meetBetweenSteps(ctx context.Context, r *rand.Rand) error {
 const (
 	createAndIdentity = 2
 	lookEvery         = 3 * time.Millisecond
-	meetWithin        = time.Second
+	meetWithin        = 2 * time.Second
 )
 
 // offer hands a request to the operators; when they are behind, those who clean up in the end find it in the line.
