@@ -151,10 +151,10 @@ func concurrentCreatesOfOneTenant(t *testing.T, s suite) {
 	const workers = 4
 	tpl := newTemplate("k1", nil)
 	providers := []hub.Provider{s.open(), s.open()}
+	x := s.plan(providers[0], "ten_1", 1) // they read what was written down before
 	var wg sync.WaitGroup
 	for i := range workers {
 		p := providers[i%len(providers)]
-		x := s.plan(p, "ten_1", 1)
 		wg.Go(func() {
 			if err := p.Create(t.Context(), x.Backend, x.Credentials, tpl.Template); err != nil {
 				t.Errorf("creating: %v", err)
@@ -172,15 +172,18 @@ func concurrentCreatesOfOneTenant(t *testing.T, s suite) {
 		})
 	}
 	wg.Wait()
-	s.wantItems(providers[0], s.plan(providers[0], "ten_1", 1), seeded+workers) // no write went to a file that another copy replaced
+	s.wantItems(providers[0], x, seeded+workers) // no write went to a file that another copy replaced
 }
 
 func concurrentCreatesOfManyTenants(t *testing.T, s suite) {
 	const tenants = 8
 	p, tpl := s.open(), newTemplate("k1", nil)
-	var wg sync.WaitGroup
+	var all []tenant
 	for i := range tenants {
-		x := s.plan(p, fmt.Sprintf("ten_%d", i), 1)
+		all = append(all, s.plan(p, fmt.Sprintf("ten_%d", i), 1))
+	}
+	var wg sync.WaitGroup
+	for _, x := range all {
 		wg.Go(func() {
 			if err := p.Create(t.Context(), x.Backend, x.Credentials, tpl.Template); err != nil {
 				t.Errorf("creating %s: %v", x.TenantID, err)
@@ -188,8 +191,8 @@ func concurrentCreatesOfManyTenants(t *testing.T, s suite) {
 		})
 	}
 	wg.Wait()
-	for i := range tenants {
-		s.wantItems(p, s.plan(p, fmt.Sprintf("ten_%d", i), 1), seeded)
+	for _, x := range all {
+		s.wantItems(p, x, seeded)
 	}
 	if n := tpl.builds.Load(); n != 1 {
 		t.Errorf("the template was built %d times, want once", n)

@@ -3,7 +3,7 @@ package providertest
 import (
 	"database/sql"
 	"fmt"
-	"reflect"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -13,7 +13,7 @@ import (
 func planIsDeterministic(t *testing.T, s suite) {
 	p := s.open()
 	x, y := s.plan(p, "ten_1", 1), s.plan(s.open(), "ten_1", 1)
-	if !reflect.DeepEqual(x, y) {
+	if x.Backend != y.Backend || withoutSecret(t, x) != withoutSecret(t, y) { // a plan may draw its passwords anew
 		t.Errorf("two plans of one tenant differ: %+v and %+v", x, y)
 	}
 	if x.TenantID != "ten_1" || x.Generation != 1 || x.Provider != p.Name() || x.Place == "" || x.URL == "" {
@@ -27,6 +27,19 @@ func planIsDeterministic(t *testing.T, s suite) {
 			t.Errorf("%+v and %+v share a place", x, other)
 		}
 	}
+}
+
+// withoutSecret is the address of a plan without its password.
+func withoutSecret(t *testing.T, x tenant) string {
+	t.Helper()
+	u, err := url.Parse(x.URL)
+	if err != nil {
+		t.Fatalf("the URL of a plan is none: %v", err)
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	return u.String()
 }
 
 func planRefusesWhatIsNoName(t *testing.T, s suite) {

@@ -1,0 +1,224 @@
+package pgcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// lockTimeout is how long one of our statements stands in the way of others by waiting for a lock; then it steps back and tries again.
+	lockTimeout = 500 * time.Millisecond
+	// raceTime is how long such tries go on.
+	raceTime = 15 * time.Second
+	// maxIdle admin connections stay open, so that a hand-over finds one.
+	maxIdle = 4
+	// freshFor is how long an idle connection is believed to be alive without a question.
+	freshFor    = time.Second
+	dialTimeout = 5 * time.Second
+)
+
+// errKilled is how a test ends the provider between two statements.
+var errKilled = errors.New("killed by a test")
+
+// admin is a connection with the hub's own rights to the maintenance database.
+type admin struct {
+	p       *Provider
+	conn    *pgx.Conn
+	purpose Purpose
+	since   time.Time // idle since
+}
+
+// idleAdmins are those that nobody uses.
+type idleAdmins struct {
+	mu     sync.Mutex
+	list   []*admin
+	closed bool
+}
+
+// with runs f on an admin connection. One on which anything went wrong is closed, which also ends the locks it holds.
+func (p *Provider) with(ctx context.Context, op string, f func(*admin) error) error {
+	a, err := p.connect(ctx)
+	if err != nil {
+		return fault(ctx, "connecting to cluster "+p.name, err)
+	}
+	switch err := f(a); {
+	case errors.Is(err, errNoTemplate): // nothing went wrong, and its lock is given back
+		a.release()
+		return err
+	case err != nil:
+		a.close()
+		return fault(ctx, op, err)
+	}
+	a.release()
+	return nil
+}
+
+func (p *Provider) connect(ctx context.Context) (*admin, error) {
+	purpose := purposeOf(ctx)
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		a := p.takeIdle(purpose)
+		if a == nil {
+			break
+		}
+		if time.Since(a.since) < freshFor || a.conn.PgConn().CheckConn() == nil && a.conn.Ping(ctx) == nil {
+			return a, nil
+		}
+		a.close()
+	}
+	if err := p.budget.take(ctx, purpose); err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, p.adminConfig.Copy())
+	if err != nil {
+		p.budget.give(purpose)
+		return nil, err
+	}
+	return &admin{p: p, conn: conn, purpose: purpose}, nil
+}
+
+func (p *Provider) takeIdle(purpose Purpose) *admin {
+	p.idle.mu.Lock()
+	defer p.idle.mu.Unlock()
+	if len(p.idle.list) == 0 || !p.budget.unpark(purpose) {
+		return nil
+	}
+	last := len(p.idle.list) - 1
+	a := p.idle.list[last]
+	p.idle.list = p.idle.list[:last]
+	a.purpose = purpose
+	return a
+}
+
+func (a *admin) release() {
+	p := a.p
+	p.idle.mu.Lock()
+	keep := !p.idle.closed && len(p.idle.list) < maxIdle && !a.conn.IsClosed() && p.budget.park(a.purpose)
+	if keep {
+		a.since = time.Now()
+		p.idle.list = append(p.idle.list, a)
+	}
+	p.idle.mu.Unlock()
+	if !keep {
+		a.close()
+	}
+}
+
+func (a *admin) close() {
+	closeConn(a.conn)
+	a.p.budget.give(a.purpose)
+}
+
+// shedIdle closes the idle admin connections, because somebody waits for room.
+func (p *Provider) shedIdle() {
+	p.idle.mu.Lock()
+	list := p.idle.list
+	p.idle.list = nil
+	p.idle.mu.Unlock()
+	for _, a := range list {
+		closeConn(a.conn)
+		p.budget.lost()
+	}
+}
+
+// closeConn closes and waits a moment for the server's process to be gone, so that the budget is that of the server and not only ours.
+func closeConn(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
+	select {
+	case <-conn.PgConn().CleanupDone():
+	case <-ctx.Done():
+	}
+}
+
+// exec runs statements in one round trip; several are one transaction, but for those that cannot be in one. Nothing that a person typed may be
+// part of them.
+func (a *admin) exec(ctx context.Context, sql string) error {
+	return a.step(ctx, func() error { return multi(ctx, a.conn.PgConn(), sql) })
+}
+
+func multi(ctx context.Context, conn *pgconn.PgConn, sql string) error {
+	_, err := conn.Exec(ctx, sql).ReadAll()
+	return err
+}
+
+// row reads one row.
+func (a *admin) row(ctx context.Context, sql string, args []any, into ...any) error {
+	return a.step(ctx, func() error { return a.conn.QueryRow(ctx, sql, args...).Scan(into...) })
+}
+
+// step is where a test can kill: after the server has done the statement, which for the server is the same as before the next one.
+func (a *admin) step(ctx context.Context, f func() error) error {
+	if err := f(); err != nil || a.p.kill == nil {
+		return err
+	}
+	return a.p.kill(ctx)
+}
+
+// again runs f until it does not meet a race with somebody else, for raceTime at most.
+func again(ctx context.Context, f func() error) error {
+	pause, end := 10*time.Millisecond, time.Now().Add(raceTime)
+	for {
+		err := f()
+		if err == nil || !raced(err) || time.Now().After(end) {
+			return err
+		}
+		if err := pausing(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, lockTimeout)
+	}
+}
+
+// pausing waits between a half and one and a half times d, so that those who met once do not meet again.
+func pausing(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // jitter needs no secrecy
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// locked runs f while holding the lock of a name, which all hubs of the cluster respect. Locks are those of the maintenance database, so all
+// hubs must use the same one.
+func (a *admin) locked(ctx context.Context, name string, f func() error) error {
+	key := lockKey(name)
+	end := time.Now().Add(lockPatience)
+	for {
+		locking := a.step(ctx, func() error { _, err := a.conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, key); return err })
+		if locking == nil {
+			break
+		}
+		if codeOf(locking) != codeLock || time.Now().After(end) {
+			return fmt.Errorf("waiting for the lock of %s: %w", name, locking)
+		}
+		if err := pausing(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	err := f()
+	if err != nil && !errors.Is(err, errNoTemplate) {
+		return err // the connection is closed, and the lock with it
+	}
+	unlocking := a.step(ctx, func() error { _, err := a.conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, key); return err })
+	if unlocking != nil {
+		return unlocking
+	}
+	return err
+}
+
+// lockPatience is how long a lock is waited for: longer than building a template takes on a busy machine.
+const lockPatience = 2 * time.Minute

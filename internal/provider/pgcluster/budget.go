@@ -1,0 +1,171 @@
+package pgcluster
+
+import (
+	"context"
+	"sync"
+)
+
+// Purpose is what a connection is for. A share of the budget is kept from those that no customer waits for.
+type Purpose int
+
+// The purposes.
+const (
+	Provision Purpose = iota // a customer waits: the whole budget
+	Refill                   // the pool and the templates: at most half
+	Look                     // lists, sizes, doctor: at most a quarter
+	purposes
+)
+
+type purposeKey struct{}
+
+// For says what the work done with this context is for. Without it, it is Provision.
+func For(ctx context.Context, p Purpose) context.Context {
+	return context.WithValue(ctx, purposeKey{}, p)
+}
+
+func purposeOf(ctx context.Context) Purpose {
+	p, _ := ctx.Value(purposeKey{}).(Purpose)
+	return p
+}
+
+// budget counts the connections that are open to the cluster. Those who wait are served in turn by purpose, and within a purpose in the order
+// they came, so that neither a refill of the pool starves sign-ups nor a burst of sign-ups every other work.
+type budget struct {
+	mu      sync.Mutex
+	max     int
+	open    int           // connections there are, or are being made
+	used    [purposes]int // of them, those in somebody's hands; the rest are idle, and given up when somebody waits
+	cap     [purposes]int // the most of each
+	waiting [purposes][]*waiter
+	turn    Purpose
+	shed    func() // asks for idle connections back; called without the lock
+}
+
+type waiter struct{ ready chan struct{} }
+
+// minBudget lets a build hold the lock on its template, work in it, and leave one for others.
+const minBudget = 3
+
+func newBudget(most int) *budget {
+	b := &budget{max: most, shed: func() {}}
+	b.cap = [purposes]int{Provision: most, Refill: max(2, most/2), Look: max(1, most/4)} // a build takes two
+	return b
+}
+
+// take waits for room for one more connection.
+func (b *budget) take(ctx context.Context, p Purpose) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	w := &waiter{ready: make(chan struct{})}
+	b.waiting[p] = append(b.waiting[p], w)
+	b.grant()
+	b.mu.Unlock()
+	select {
+	case <-w.ready:
+		return nil
+	default:
+	}
+	b.shed()
+	select {
+	case <-w.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-w.ready: // it came in the same instant
+		b.open--
+		b.used[p]--
+	default:
+		for i, other := range b.waiting[p] {
+			if other == w {
+				b.waiting[p] = append(b.waiting[p][:i], b.waiting[p][i+1:]...)
+				break
+			}
+		}
+	}
+	b.grant()
+	return ctx.Err()
+}
+
+// give says that a connection is closed.
+func (b *budget) give(p Purpose) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open--
+	b.used[p]--
+	b.grant()
+}
+
+// park says that a connection stays open with nobody using it; false when somebody waits for the room, so it has to be closed.
+func (b *budget) park(p Purpose) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open >= b.max && b.someoneWaits() {
+		return false
+	}
+	b.used[p]--
+	b.grant() // the purpose has room again, if not the budget
+	return true
+}
+
+// unpark takes an idle connection into use, where the purpose has room for it; its owner has made sure that it is still there.
+func (b *budget) unpark(p Purpose) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used[p] >= b.cap[p] || len(b.waiting[p]) > 0 {
+		return false
+	}
+	b.used[p]++
+	return true
+}
+
+// lost says that an idle connection is closed.
+func (b *budget) lost() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open--
+	b.grant()
+}
+
+// crowded reports whether somebody waits.
+func (b *budget) crowded() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.someoneWaits()
+}
+
+func (b *budget) someoneWaits() bool {
+	for p := range purposes {
+		if len(b.waiting[p]) > 0 && b.used[p] < b.cap[p] {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *budget) grant() {
+	for b.open < b.max {
+		found := false
+		for i := range purposes {
+			p := (b.turn + i) % purposes
+			if len(b.waiting[p]) == 0 || b.used[p] >= b.cap[p] {
+				continue
+			}
+			w := b.waiting[p][0]
+			b.waiting[p] = b.waiting[p][1:]
+			b.open++
+			b.used[p]++
+			b.turn = (p + 1) % purposes
+			close(w.ready)
+			found = true
+			break
+		}
+		if !found {
+			return
+		}
+	}
+}

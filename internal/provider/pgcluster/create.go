@@ -1,0 +1,145 @@
+package pgcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+// Create makes the planned database as a copy of the template, with its two roles, or hands over the pool's member that the place names. It
+// builds the template where it is missing. Whatever a killed earlier call left is taken up; the credentials given are those in force
+// afterwards. A database or role that is not this tenant's is refused and left as it is.
+//
+// A template whose catalog is broken gives an empty database, so that the pipeline runs step by step and can name the one that fails.
+//
+// Errors are *hub.StepError but for the end of ctx and what Build returns.
+func (p *Provider) Create(ctx context.Context, b hub.Backend, c hub.Credentials, t hub.Template) error {
+	name, own, err := p.database(b)
+	if err != nil {
+		return err
+	}
+	if _, _, err := passwords(c, name); err != nil {
+		return err
+	}
+	if !own {
+		return p.HandOver(ctx, b)
+	}
+	if err := p.ensureCluster(ctx); err != nil {
+		return err
+	}
+	return p.make(ctx, b, c, name, t)
+}
+
+// errNoTemplate asks for the template; it is built without the lock and the connection that are held when it is found missing.
+var errNoTemplate = errors.New("the template is not there")
+
+// make makes a database that is named after the tenant or member itself.
+func (p *Provider) make(ctx context.Context, b hub.Backend, c hub.Credentials, name string, t hub.Template) error {
+	source := p.known(t.Key)
+	for try := 0; ; try++ {
+		err := p.with(ctx, "creating the database", func(a *admin) error {
+			return a.locked(ctx, name, func() error { return a.makeLocked(ctx, b, c, name, source) })
+		})
+		if !errors.Is(err, errNoTemplate) || try == 3 {
+			return err
+		}
+		if source != "" {
+			p.templates.Delete(source) // dropped since it was used last
+		}
+		if source, err = p.templateFor(ctx, t); err != nil {
+			return err
+		}
+	}
+}
+
+func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials, name, source string) error {
+	p, want := a.p, markerOf(b.TenantID, b.Generation)
+	s, err := a.look(ctx, name)
+	if err != nil {
+		return err
+	}
+	if s.exists && s.known && s.marker == (Marker{MarkDropping, want.ID, want.Generation}) { // a drop that was killed
+		if err := a.finishDrop(ctx, name, s); err != nil {
+			return err
+		}
+		if s, err = a.look(ctx, name); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.exists && s.marker != want && !s.abandoned():
+		return p.foreign(b, s)
+	case s.owner.exists && !s.owner.mine:
+		return wrongRole(name+ownerSuffix, s.owner.shown)
+	case s.runtime.exists && !s.runtime.mine:
+		return wrongRole(name+runtimeSuffix, s.runtime.shown)
+	case !s.exists && source == "":
+		return errNoTemplate
+	}
+	runtime, owner, err := passwords(c, name)
+	if err != nil {
+		return err
+	}
+	roles, err := p.rolesSQL(name, s, runtime, owner)
+	if err != nil {
+		return err
+	}
+	if err := again(ctx, func() error { return a.exec(ctx, roles+";"+compatGrantSQL(name+runtimeSuffix)) }); err != nil {
+		return fmt.Errorf("making the roles of %s: %w", name, err)
+	}
+	if !s.exists {
+		if err := a.clone(ctx, name, source); err != nil {
+			return err
+		}
+	}
+	return again(ctx, func() error { return a.exec(ctx, p.openSQL(name, want)) })
+}
+
+// clone copies a template. The copy lets nobody in until it is finished: a new database is open to every role of the cluster otherwise, and
+// one that is closed and has no marker is known to be nobody's yet.
+func (a *admin) clone(ctx context.Context, name, source string) error {
+	p := a.p
+	select {
+	case p.clones <- struct{}{}:
+		defer func() { <-p.clones }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	sql := fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s STRATEGY wal_log ALLOW_CONNECTIONS false`, quote(name), quote(source))
+	for try := 0; ; try++ {
+		err := again(ctx, func() error { return a.exec(ctx, sql) })
+		switch codeOf(err) {
+		case codeNoDatabase:
+			return errNoTemplate
+		case codeInUse: // the server has waited five seconds already
+			if try == 1 {
+				return &hub.StepError{Class: hub.ClassNetwork, Code: codeInUse, Err: fmt.Errorf(
+					"somebody is connected to the template %s, which nobody should be, so it cannot be copied; see who in pg_stat_activity: %w", source, err)}
+			}
+			if err := a.showOut(ctx, source); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// showOut ends the sessions in a database that we may end, and closes it to new ones.
+func (a *admin) showOut(ctx context.Context, name string) error {
+	if err := a.exec(ctx, `ALTER DATABASE `+quote(name)+` ALLOW_CONNECTIONS false`); err != nil {
+		return err
+	}
+	return a.endSessions(ctx, name)
+}
+
+// endSessions ends the sessions of roles that we are a member of, and waits for their end. Those of others are left; the statement that needs
+// them gone says so.
+func (a *admin) endSessions(ctx context.Context, name string) error {
+	var n int
+	return a.row(ctx, `SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+		WHERE datname = $1::name AND pid <> pg_backend_pid() AND usesysid IS NOT NULL AND pg_has_role(current_user, usesysid, 'USAGE')
+		AND (SELECT NOT rolsuper FROM pg_roles WHERE oid = usesysid)`, []any{name}, &n)
+}

@@ -1,0 +1,149 @@
+package pgcluster
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+// Item is one database or role on the cluster that carries our marker or one of our names.
+type Item struct {
+	Role   bool // a role; else a database
+	Name   string
+	Place  string // of a database that can be a backend, as in hub.Backend
+	Marker Marker // Kind MarkNone: no marker of this installation
+	Open   bool   // of a database: it lets its tenant in; of a role: it may log in
+	Mine   bool   // of a database: owned by the hub's own role
+}
+
+// Backend gives what the item belongs to, when its marker says so: a tenant's, a member's, or one that is being dropped.
+func (i Item) Backend() (b hub.Backend, ok bool) {
+	switch i.Marker.Kind {
+	case MarkTenant, MarkPool, MarkDropping:
+		return hub.Backend{TenantID: i.Marker.ID, Generation: i.Marker.Generation, Provider: Name, Place: i.Place}, i.Place != ""
+	}
+	return b, false
+}
+
+const listSQL = `
+	SELECT false AS role, datname AS name, datallowconn AS open, pg_get_userbyid(datdba) = current_user AS mine, coalesce(shobj_description(oid, 'pg_database'), '') AS comment
+	FROM pg_database WHERE starts_with(datname, $1)
+	UNION ALL
+	SELECT true, rolname, rolcanlogin, false, coalesce(shobj_description(oid, 'pg_authid'), '')
+	FROM pg_roles WHERE starts_with(rolname, $1)
+	ORDER BY 1, 2`
+
+// List gives everything of this installation on the cluster: databases of tenants and of the pool, templates, what is half made or half dropped,
+// and roles, also those whose database is gone. Held against the hub's tenants it shows orphans (here and not there), ghosts (there and not
+// here) and mismatches (the marker says another than the hub).
+func (p *Provider) List(ctx context.Context) (all []Item, err error) {
+	ctx = For(ctx, Look)
+	err = p.with(ctx, "listing what is on the cluster", func(a *admin) error { all, err = a.list(ctx); return err })
+	return all, err
+}
+
+func (a *admin) list(ctx context.Context) ([]Item, error) {
+	p := a.p
+	rows, err := a.conn.Query(ctx, listSQL, p.names.prefix)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (i Item, err error) {
+		var comment string
+		err = row.Scan(&i.Role, &i.Name, &i.Open, &i.Mine, &comment)
+		if m, ok := p.names.parseMarker(comment); ok {
+			i.Marker = m
+		}
+		if !i.Role && p.names.isDatabase(i.Name) {
+			i.Place = p.place(i.Name)
+		}
+		return i, err
+	})
+}
+
+func (a *admin) templates(ctx context.Context) (out []Item, err error) {
+	all, err := a.list(ctx)
+	for _, i := range all {
+		if !i.Role && i.Marker.Kind == MarkTemplate {
+			out = append(out, i)
+		}
+	}
+	return out, err
+}
+
+// Remove drops an item of a list that belongs to nobody, if it still is as listed; gone already is no error. For one whose marker names a tenant
+// or member use Drop, for a template DropUnusedTemplates: Remove takes only what was half made, roles without their database, and builds that
+// died.
+func (p *Provider) Remove(ctx context.Context, i Item) error {
+	ctx = For(ctx, Look)
+	name, isRole := i.Name, i.Role
+	if isRole {
+		if i.Marker.Kind != MarkRole || !p.names.isDatabase(i.Marker.ID) {
+			return notRemovable(i)
+		}
+		name = i.Marker.ID
+	}
+	return p.dropping(ctx, func() error { return p.remove(ctx, i, name, isRole) })
+}
+
+func (p *Provider) remove(ctx context.Context, i Item, name string, isRole bool) error {
+	return p.with(ctx, "removing what belongs to nobody", func(a *admin) error {
+		if !isRole && i.Marker.Kind == MarkBuilding && i.Marker.ID != "" {
+			key := i.Marker.ID
+			return a.locked(ctx, p.names.template(key), func() error { return a.discardBuilding(ctx, p.names.building(key)) })
+		}
+		return a.locked(ctx, name, func() error {
+			s, err := a.look(ctx, name)
+			if err != nil {
+				return err
+			}
+			if s.exists && (isRole || !s.abandoned() || !p.names.isDatabase(name)) {
+				return notRemovable(i)
+			}
+			return a.finishDrop(ctx, name, s)
+		})
+	})
+}
+
+func notRemovable(i Item) error {
+	return &hub.StepError{Class: hub.ClassData, Code: "NOT_REMOVABLE", Err: fmt.Errorf("%s belongs to somebody, or has come to since it was listed; it was not touched", i.Name)}
+}
+
+// Quarantine lets nobody but the hub's own role reach a database any more and ends the sessions in it; nothing is lost. Release undoes it.
+func (p *Provider) Quarantine(ctx context.Context, b hub.Backend) error {
+	return p.doors(ctx, b, false)
+}
+
+// Release opens what Quarantine closed.
+func (p *Provider) Release(ctx context.Context, b hub.Backend) error { return p.doors(ctx, b, true) }
+
+// doors takes or gives the right to log in: closing the database itself would make it look half made.
+func (p *Provider) doors(ctx context.Context, b hub.Backend, open bool) error {
+	name, _, err := p.database(b)
+	if err != nil {
+		return err
+	}
+	return p.with(ctx, "changing who may log in", func(a *admin) error {
+		return a.locked(ctx, name, func() error {
+			s, err := a.look(ctx, name)
+			if err != nil {
+				return err
+			}
+			if err := p.mine(b, s); err != nil {
+				return err
+			}
+			owner, runtime := quote(name+ownerSuffix), quote(name+runtimeSuffix)
+			if open {
+				return a.exec(ctx, fmt.Sprintf(`ALTER ROLE %s LOGIN; ALTER ROLE %s LOGIN`, owner, runtime))
+			}
+			err = a.exec(ctx, fmt.Sprintf(`ALTER ROLE %s NOLOGIN; ALTER ROLE %s NOLOGIN; GRANT %[1]s, %[2]s TO CURRENT_USER`, owner, runtime))
+			if err != nil {
+				return err
+			}
+			return a.endSessions(ctx, name)
+		})
+	})
+}

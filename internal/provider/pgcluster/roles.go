@@ -1,0 +1,142 @@
+package pgcluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// compatRoles are those that Supabase has and texts of a catalog may name. Here they have no login and no right but to the tables, and cannot
+// pass row-level security: a role that is no superuser could not make one that can, and policies grant what service_role needs.
+var compatRoles = []string{"anon", "authenticated", "service_role"}
+
+// ownerConns is how many sessions a tenant's owner role may have: the hub's own, a few at a time.
+const ownerConns = 10
+
+// ensureCluster makes the roles that all databases share, once for each process and, over processes, once for each cluster.
+func (p *Provider) ensureCluster(ctx context.Context) error {
+	if p.ready.Load() {
+		return nil
+	}
+	select {
+	case p.readying <- struct{}{}:
+		defer func() { <-p.readying }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if p.ready.Load() {
+		return nil
+	}
+	err := p.with(ctx, "making the roles that all databases share", func(a *admin) error {
+		return a.locked(ctx, p.names.prefix+"cluster", func() error { return a.makeShared(ctx) })
+	})
+	p.ready.Store(err == nil)
+	return err
+}
+
+func (a *admin) makeShared(ctx context.Context) error {
+	n := a.p.names
+	mark := Marker{Kind: MarkCluster}.text(n.tag)
+	for _, role := range []string{n.owner(), n.app()} {
+		var exists, member bool
+		var says string
+		err := a.row(ctx, `SELECT r.oid IS NOT NULL, coalesce(shobj_description(r.oid, 'pg_authid'), ''), coalesce(pg_has_role(current_user, r.oid, 'USAGE'), false)
+			FROM (SELECT 1) one LEFT JOIN pg_roles r ON r.rolname = $1::name`, []any{role}, &exists, &says, &member)
+		if err != nil {
+			return err
+		}
+		if exists && says != mark {
+			return wrongRole(role, says)
+		}
+		var sql []string
+		if !exists {
+			sql = append(sql, fmt.Sprintf(`CREATE ROLE %s NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS`, quote(role)),
+				fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, quote(role), literal(mark)))
+		}
+		if !member && role == n.owner() { // to build templates as this role, and to give it what we own
+			sql = append(sql, fmt.Sprintf(`GRANT %s TO CURRENT_USER`, quote(role)))
+		}
+		if len(sql) > 0 {
+			if err := a.exec(ctx, strings.Join(sql, ";")); err != nil {
+				return err
+			}
+		}
+	}
+	return a.makeCompat(ctx)
+}
+
+// makeCompat makes Supabase's roles where they are missing. They are the whole cluster's, so another installation may do the same now.
+func (a *admin) makeCompat(ctx context.Context) error {
+	for _, role := range compatRoles {
+		var exists bool
+		if err := a.row(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1::name)`, []any{role}, &exists); err != nil {
+			return err
+		}
+		if exists {
+			continue
+		}
+		err := a.exec(ctx, fmt.Sprintf(`CREATE ROLE %s NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS; COMMENT ON ROLE %[1]s IS 'kitshub:compat'`, quote(role)))
+		if code := codeOf(err); err != nil && code != codeDuplicateObject && code != codeUnique {
+			return err
+		}
+	}
+	return nil
+}
+
+// rolesSQL makes the two roles of a database, or gives those that are there the passwords of the credentials. All of it is one transaction, so
+// a role of our name without our mark is not ours. Before it the caller has looked that what exists is.
+func (p *Provider) rolesSQL(name string, s state, runtime, owner string) (string, error) {
+	mark := literal(Marker{Kind: MarkRole, ID: name}.text(p.names.tag))
+	var sql []string
+	for _, r := range []struct {
+		role, group, password string
+		conns                 int
+		exists                bool
+	}{
+		{name + ownerSuffix, p.names.owner(), owner, ownerConns, s.owner.exists},
+		{name + runtimeSuffix, p.names.app(), runtime, p.tenantConns, s.runtime.exists},
+	} {
+		secret, err := verifier(r.password)
+		if err != nil {
+			return "", err
+		}
+		verb := "CREATE"
+		if r.exists {
+			verb = "ALTER"
+		}
+		sql = append(sql, fmt.Sprintf(`%s ROLE %s LOGIN INHERIT CONNECTION LIMIT %d PASSWORD %s`, verb, quote(r.role), r.conns, literal(secret)))
+		if !r.exists {
+			sql = append(sql, fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, quote(r.role), mark))
+		}
+		sql = append(sql, fmt.Sprintf(`GRANT %s TO %s`, quote(r.group), quote(r.role)))
+	}
+	// What the owner's sessions make belongs to the role that owns the template's objects, whichever program connects.
+	sql = append(sql, fmt.Sprintf(`ALTER ROLE %s SET role = %s`, quote(name+ownerSuffix), literal(p.names.owner())),
+		// A forgotten transaction holds back the vacuum of the whole cluster. A program may set these otherwise for its session.
+		fmt.Sprintf(`ALTER ROLE %s SET idle_in_transaction_session_timeout = '5min'`, quote(name+runtimeSuffix)),
+		fmt.Sprintf(`ALTER ROLE %s SET statement_timeout = '5min'`, quote(name+runtimeSuffix)))
+	return strings.Join(sql, ";"), nil
+}
+
+// compatGrantSQL lets the customer's program become one of Supabase's roles, as Supabase's own front does. Only those that we made: one that
+// somebody else made may have rights elsewhere. It is not needed for the rest, so where the server refuses it the rest stands.
+func compatGrantSQL(role string) string {
+	return fmt.Sprintf(`DO $do$ DECLARE r record; BEGIN
+		FOR r IN SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = 'kitshub:compat' AND NOT (rolbypassrls OR rolsuper OR rolcanlogin) LOOP
+			BEGIN EXECUTE format('GRANT %%I TO %%I', r.rolname, %s); EXCEPTION WHEN insufficient_privilege THEN NULL; END;
+		END LOOP;
+	END $do$`, literal(role))
+}
+
+// openSQL finishes a database: who may connect, whose it is, and last, that anybody may. One transaction.
+func (p *Provider) openSQL(name string, m Marker) string {
+	db := quote(name)
+	return strings.Join([]string{
+		`REVOKE ALL ON DATABASE ` + db + ` FROM PUBLIC`,
+		fmt.Sprintf(`GRANT CONNECT ON DATABASE %s TO %s, %s`, db, quote(name+ownerSuffix), quote(name+runtimeSuffix)),
+		fmt.Sprintf(`GRANT TEMPORARY ON DATABASE %s TO %s`, db, quote(name+runtimeSuffix)),
+		fmt.Sprintf(`GRANT CREATE, TEMPORARY ON DATABASE %s TO %s`, db, quote(p.names.owner())),
+		fmt.Sprintf(`COMMENT ON DATABASE %s IS %s`, db, literal(m.text(p.names.tag))),
+		`ALTER DATABASE ` + db + ` ALLOW_CONNECTIONS true`,
+	}, ";")
+}

@@ -1,0 +1,241 @@
+package pgcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+// emptyKey is the template of an empty database that is furnished; it cannot be a digest, which is longer.
+const emptyKey = "empty"
+
+// touchEvery is how often a use is noted on a template, by which the least recently used is found.
+const touchEvery = 10 * time.Minute
+
+// templateFor gives the name of the template's database and builds it where it is missing.
+func (p *Provider) templateFor(ctx context.Context, t hub.Template) (string, error) {
+	if t.Key == "" {
+		t = hub.Template{Key: emptyKey}
+	} else if !plainKey.MatchString(t.Key) || t.Key == emptyKey || t.Build == nil {
+		return "", &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("a template with key %.40q cannot be built", t.Key)}
+	}
+	name, err := p.ensureTemplate(ctx, t)
+	var step *hub.StepError
+	if errors.As(err, &step) && step.Class == hub.ClassCatalog {
+		p.log.WarnContext(ctx, "a template could not be built, so its tenants start empty", "key", t.Key, "file", step.File, "line", step.Line, "error", err)
+		return p.ensureTemplate(ctx, hub.Template{Key: emptyKey})
+	}
+	return name, err
+}
+
+// known gives the template's database if this process has used it lately, else nothing.
+func (p *Provider) known(key string) string {
+	if key == "" {
+		key = emptyKey
+	}
+	name := p.names.template(key)
+	if noted, ok := p.templates.Load(name); ok && p.now().Sub(noted.(time.Time)) < touchEvery { //nolint:forcetypeassert // only we store
+		return name
+	}
+	return ""
+}
+
+func (p *Provider) ensureTemplate(ctx context.Context, t hub.Template) (string, error) {
+	name := p.names.template(t.Key)
+	if p.known(t.Key) != "" {
+		return name, nil
+	}
+	select {
+	case p.building <- struct{}{}:
+		defer func() { <-p.building }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	var evict []string
+	err := p.with(ctx, "building the template", func(a *admin) (err error) {
+		there, err := a.findTemplate(ctx, name, t.Key)
+		if err != nil || there {
+			return err
+		}
+		err = a.locked(ctx, name, func() error {
+			if there, err := a.findTemplate(ctx, name, t.Key); err != nil || there { // built while we waited
+				return err
+			}
+			return a.build(ctx, t, name)
+		})
+		if err == nil && t.Key != emptyKey {
+			evict, err = a.excess(ctx, name)
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	p.templates.Store(name, p.now())
+	for _, old := range evict {
+		if err := p.dropTemplate(ctx, old); err != nil {
+			p.log.WarnContext(ctx, "an unused template could not be dropped; the next build tries again", "template", old, "error", err)
+		}
+	}
+	return name, nil
+}
+
+// findTemplate looks for a finished template and notes its use.
+func (a *admin) findTemplate(ctx context.Context, name, key string) (bool, error) {
+	s, err := a.look(ctx, name)
+	if err != nil || !s.exists {
+		return false, err
+	}
+	if !s.known || s.marker.Kind != MarkTemplate || s.marker.ID != key {
+		return false, &hub.StepError{Class: hub.ClassData, Code: "FOREIGN_DATABASE", Err: fmt.Errorf(
+			"there is a database %s on the cluster that is not the hub's template; it was not touched: rename or drop it, then retry", name)}
+	}
+	now := a.p.now()
+	if now.Sub(time.Unix(s.marker.Generation, 0)) > touchEvery {
+		s.marker.Generation = now.Unix()
+		// Where copies are being made this would wait for them; the note only serves to choose what to drop, so then it is left for another time.
+		err := a.exec(ctx, `SET LOCAL lock_timeout = '50ms'; `+commentSQL(name, s.marker.text(a.p.names.tag)))
+		if err != nil && !raced(err) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func commentSQL(name, text string) string {
+	return fmt.Sprintf(`COMMENT ON DATABASE %s IS %s`, quote(name), literal(text))
+}
+
+// build makes a template under another name and gives it its own when it is whole and closed. The lock of the name is held.
+func (a *admin) build(ctx context.Context, t hub.Template, name string) error {
+	p, tmp := a.p, a.p.names.building(t.Key)
+	if err := a.discardBuilding(ctx, tmp); err != nil {
+		return err
+	}
+	if err := again(ctx, func() error {
+		return a.exec(ctx, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false`, quote(tmp)))
+	}); err != nil {
+		return fmt.Errorf("making an empty database: %w", err)
+	}
+	mark := func(kind MarkerKind) string { return Marker{kind, t.Key, p.now().Unix()}.text(p.names.tag) }
+	err := a.exec(ctx, strings.Join([]string{
+		`REVOKE ALL ON DATABASE ` + quote(tmp) + ` FROM PUBLIC`,
+		fmt.Sprintf(`GRANT CREATE, TEMPORARY ON DATABASE %s TO %s`, quote(tmp), quote(p.names.owner())),
+		commentSQL(tmp, mark(MarkBuilding)),
+		`ALTER DATABASE ` + quote(tmp) + ` ALLOW_CONNECTIONS true`,
+	}, ";"))
+	if err == nil {
+		err = p.fill(ctx, t, tmp)
+	}
+	if err != nil {
+		// Left to itself it would wait for the next build of this key, which may never come.
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if !errors.Is(err, errKilled) && !a.conn.IsClosed() {
+			_ = a.discardBuilding(clean, tmp)
+		}
+		return err
+	}
+	if err := a.showOut(ctx, tmp); err != nil {
+		return err
+	}
+	return again(ctx, func() error {
+		return a.exec(ctx, fmt.Sprintf(`ALTER DATABASE %s RENAME TO %s; %s`, quote(tmp), quote(name), commentSQL(name, mark(MarkTemplate))))
+	})
+}
+
+// discardBuilding drops what a build that died left. Without a marker it is one that died between two statements; of our name and our making.
+func (a *admin) discardBuilding(ctx context.Context, tmp string) error {
+	s, err := a.look(ctx, tmp)
+	if err != nil || !s.exists {
+		return err
+	}
+	if !s.abandoned() && s.marker.Kind != MarkBuilding {
+		return &hub.StepError{Class: hub.ClassData, Code: "FOREIGN_DATABASE", Err: fmt.Errorf(
+			"there is a database %s on the cluster that the hub did not make; it was not touched: rename or drop it, then retry", tmp)}
+	}
+	if err := a.showOut(ctx, tmp); err != nil {
+		return err
+	}
+	return again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(tmp)) })
+}
+
+// fill furnishes the new database and runs the template's steps in it, as the role that owns what is inside every database.
+func (p *Provider) fill(ctx context.Context, t hub.Template, tmp string) error {
+	cfg := p.adminConfig.Copy()
+	cfg.Database = tmp
+	db := p.openDB(ctx, cfg)
+	_, err := db.ExecContext(ctx, p.names.furnishSQL())
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("furnishing the empty database: %w", err)
+	}
+	if t.Build == nil {
+		return nil
+	}
+	cfg.RuntimeParams["role"] = p.names.owner()
+	db = p.openDB(ctx, cfg)
+	if err := t.Build(ctx, db); err != nil {
+		_ = db.Close()
+		return err
+	}
+	return db.Close()
+}
+
+// excess lists the templates beyond the limit, the least recently used first, never the one just built.
+func (a *admin) excess(ctx context.Context, justBuilt string) ([]string, error) {
+	all, err := a.templates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(all, func(x, y Item) int { return int(x.Marker.Generation - y.Marker.Generation) })
+	all = slices.DeleteFunc(all, func(i Item) bool { return i.Name == justBuilt || i.Marker.ID == emptyKey })
+	var out []string
+	for i := 0; i < len(all)-(a.p.maxTemplates-1); i++ {
+		out = append(out, all[i].Name)
+	}
+	return out, nil
+}
+
+// DropUnusedTemplates drops the templates whose keys are not among those to keep, also those that an older version of the hub furnished, and
+// gives the keys dropped. One that is being copied right now is left.
+func (p *Provider) DropUnusedTemplates(ctx context.Context, keep []string) (dropped []string, err error) {
+	ctx = For(ctx, Refill)
+	var all []Item
+	err = p.with(ctx, "listing the templates", func(a *admin) (err error) { all, err = a.templates(ctx); return err })
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all {
+		current := t.Name == p.names.template(t.Marker.ID)
+		if current && (t.Marker.ID == emptyKey || slices.Contains(keep, t.Marker.ID)) {
+			continue
+		}
+		switch err := p.dropTemplate(ctx, t.Name); {
+		case err == nil:
+			dropped = append(dropped, t.Marker.ID)
+		case raced(err) || codeOf(err) == codeInUse:
+		default:
+			return dropped, err
+		}
+	}
+	return dropped, nil
+}
+
+// dropTemplate drops one if it is still a template; who comes to copy it now builds it again.
+func (p *Provider) dropTemplate(ctx context.Context, name string) error {
+	p.templates.Delete(name)
+	return p.with(ctx, "dropping the template", func(a *admin) error {
+		return a.locked(ctx, name, func() error {
+			s, err := a.look(ctx, name)
+			if err != nil || !s.exists || s.marker.Kind != MarkTemplate {
+				return err
+			}
+			return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(name))
+		})
+	})
+}
