@@ -13,6 +13,7 @@ type flow struct {
 	from, to   float64
 	doubt      float64   // standard deviation of the logarithm of the rate
 	cumulative []float64 // weights of the moments, summed
+	mix        []float64 // share of each plan
 }
 
 const moments = 256
@@ -36,6 +37,10 @@ func (m *Model) flowAbove(class int, now float64) *flow {
 	}
 	if len(f.list) > 0 {
 		f.prepare()
+		f.mix = make([]float64, len(m.plans))
+		for _, a := range f.list {
+			f.mix[a.plan] += 1 / float64(len(f.list))
+		}
 	}
 	m.flows[class] = f
 	return f

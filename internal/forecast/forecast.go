@@ -1,9 +1,6 @@
-// Package forecast says how long somebody in the line will wait. It is pure: it knows neither database nor clock.
-//
-// The model: customers of one way are served in the order of the line by c equal servers, service times are independent. The work before a
-// customer with k others ahead is the sum of k service times, shared by c servers; by the central limit theorem its median is about
-// k·m/c and its spread about s·√k/c, with m and s the mean and standard deviation of the measured times. It does not know overtaking,
-// working hours or who is in service now; that is for a stronger model behind the same function.
+// The closed formula from before there was a Model: for callers that know no more than how many are ahead. It takes k service times shared by
+// c servers as normal (central limit theorem) and knows neither overtaking nor working hours nor who is in service.
+
 package forecast
 
 import (
@@ -53,7 +50,10 @@ func Forecast(in Input) (start, ready Range, basis Basis) {
 	}
 	r50 := start.P50.Seconds() + p50
 	spread := math.Hypot((start.P90 - start.P50).Seconds(), p90-p50) // independent spreads add in squares
-	return start, Range{seconds(r50), seconds(r50 + spread)}, basis
+	// Rounding at great sizes must not let the end come before the start.
+	ready.P50 = max(start.P50, seconds(r50))
+	ready.P90 = max(start.P90, ready.P50, seconds(r50+spread))
+	return start, ready, basis
 }
 
 // z90 is the 90th percentile of the standard normal distribution.

@@ -9,8 +9,9 @@ import (
 const (
 	// scenarios is one less than a multiple of ten, so that ranks 100 and 180 of them are the median and the 90th percentile exactly.
 	scenarios = 199
-	// exactly is how many starts a scenario lives through one by one; what is further down the line is reckoned by sums.
-	exactly = 64
+	// exactlyLeast and exactlyMost bound how many customers a scenario serves one by one, more with more servers, whose order matters further
+	// down; what is beyond is reckoned by sums.
+	exactlyLeast, exactlyMost = 28, 64
 	// longest is the horizon in seconds (about ten years): what would take longer ends there, so that nothing is infinite.
 	longest = 3e8
 )
@@ -126,6 +127,7 @@ func (r *run) simulate() []point {
 // lay spreads the groups over the places.
 func (r *run) lay(m *Model, l Line) {
 	at, class := 0, 0
+	limit := min(exactlyMost, exactlyLeast+2*min(r.c0, exactlyMost))
 	for _, g := range l.Waiting {
 		if g.Count <= 0 {
 			continue
@@ -141,7 +143,7 @@ func (r *run) lay(m *Model, l Line) {
 	}
 	for _, x := range r.mix {
 		credit := make([]float64, len(x.plans))
-		for range min(x.n, exactly-len(r.order)) { // largest credit next: evenly mixed
+		for range min(x.n, limit-len(r.order)) { // largest credit next: evenly mixed
 			best := 0
 			for j := range credit {
 				credit[j] += float64(x.counts[j]) / float64(x.n)
@@ -218,7 +220,7 @@ func (w *world) free() bool {
 // live runs one scenario: one by one as far as it matters, then by sums.
 func (w *world) live() {
 	at, place := 0, 0
-	for budget := 4 * exactly; at < len(w.points); budget-- {
+	for budget := 4 * exactlyMost; at < len(w.points); budget-- {
 		if !w.free() {
 			w.never(at)
 			return

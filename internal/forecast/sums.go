@@ -8,13 +8,6 @@ import "math"
 func (w *world) sums(at, place int) {
 	extra := len(w.pending)
 	for at < len(w.points) {
-		for at < len(w.points) && w.points[at] <= place && extra == 0 {
-			w.note(at)
-			at++
-		}
-		if at == len(w.points) {
-			return
-		}
 		n := 0
 		if w.points[at] > place {
 			n = min(w.points[at]-place, max(64, place))
@@ -24,18 +17,34 @@ func (w *world) sums(at, place int) {
 			return
 		}
 		place += n
-		extra = 0
+		extra = w.came() // they go first: before the next stretch, and before the one whose turn it would be
+		if w.points[at] > place {
+			continue
+		}
 		for range 30 { // who came meanwhile, and who came while those were served
-			came := w.replay.skip(w.t)
-			if came == 0 || w.t >= longest {
+			if extra == 0 {
 				break
 			}
-			if !w.advance(w.overtakers(came)) {
+			if !w.advance(w.overtakers(extra)) {
 				w.never(at)
 				return
 			}
+			extra = w.came()
+		}
+		extra = 0
+		for at < len(w.points) && w.points[at] <= place {
+			w.note(at)
+			at++
 		}
 	}
+}
+
+// came takes those who overtook until now.
+func (w *world) came() int {
+	if w.t >= longest {
+		return 0
+	}
+	return w.replay.skip(w.t)
 }
 
 // work draws the sum of the service times of n customers from a place on, in seconds of one server.
@@ -62,19 +71,18 @@ func (w *world) work(place, n int) float64 {
 
 // overtakers draws the work of n who overtook, in the mix of the record.
 func (w *world) overtakers(n int) float64 {
-	if n == 0 || w.flow == nil || len(w.flow.list) == 0 {
+	if n == 0 {
 		return 0
 	}
 	var mean, variance float64
-	const looked = 16 // a sample of the mix is enough for a sum
-	k := min(n, looked)
-	for i := range k {
-		m, v := w.moments(w.flow.list[(w.replay.next+i)%len(w.flow.list)].plan)
-		mean += m
-		variance += v
+	for p, share := range w.flow.mix {
+		if share > 0 {
+			m, v := w.moments(p)
+			mean += share * m
+			variance += share * v
+		}
 	}
-	f := float64(n) / float64(k)
-	return w.sum(mean*f, variance*f, float64(n))
+	return w.sum(mean*float64(n), variance*float64(n), float64(n))
 }
 
 // moments gives a plan's mean and variance in this scenario.

@@ -123,4 +123,47 @@ var HoldOuts = []Maker{
 			return b.exponential(9 * minute)
 		}
 	}},
+	{"more than can be served", Steady, func(b *maker) {
+		b.servers(5)
+		b.steadily(1.25, 10*minute)
+		b.service = func(float64, string) float64 { return b.exponential(10 * minute) }
+	}},
+	{"slow drift", Steady, func(b *maker) {
+		b.servers(4)
+		rate := b.steadily(0.7, 8*minute)
+		end := b.span(rate)
+		b.mix = mixed
+		b.service = func(t float64, _ string) float64 {
+			return b.lognormal(8*minute*(1+0.45*math.Sin(3*2*math.Pi*t/end)), 0.6)
+		}
+	}},
+	{"enterprise comes by day", Steady, func(b *maker) {
+		b.servers(3)
+		b.steadily(0.5, 10*minute)
+		b.mix = []share{{"starter", 1}, {"basic", 1}}
+		b.stormed = 2.4 / (10 * minute)
+		b.storm = func(t float64) float64 { return b.stormed * max(0, wave(t, 1)-0.8) * 0.8 }
+		b.service = func(float64, string) float64 { return b.lognormal(10*minute, 0.7) }
+	}},
+	{"sudden, again and again", Sudden, func(b *maker) {
+		b.servers(6)
+		rate := b.steadily(0.72, 10*minute)
+		end := b.span(rate)
+		for i := 1.0; i < 8; i++ {
+			b.staff(end*i/8, []int{6, 5, 7}[int(i)%3], false)
+		}
+		b.mix = mixed
+		b.service = func(float64, string) float64 { return b.lognormal(10*minute, 0.8) }
+	}},
+	{"a plan is rare and slow", Steady, func(b *maker) {
+		b.servers(3)
+		b.steadily(0.78, 10*minute)
+		b.mix = []share{{"starter", 98}, {"basic", 2}}
+		b.service = func(_ float64, plan string) float64 {
+			if plan == "basic" {
+				return b.exponential(100 * minute)
+			}
+			return b.lognormal(9*minute, 0.3)
+		}
+	}},
 }
