@@ -327,9 +327,7 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
 	}
-	for _, pair := range filepath.SplitList(ts.Getenv("WITH")) { // further variables, NAME=value:NAME=value
-		cmd.Env = append(cmd.Env, pair)
-	}
+	cmd.Env = append(cmd.Env, filepath.SplitList(ts.Getenv("WITH"))...) // further variables, NAME=value:NAME=value
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	err = cmd.Run()
 	var exit *exec.ExitError
