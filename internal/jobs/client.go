@@ -192,8 +192,6 @@ func (c *Client) Stop(ctx context.Context) error {
 	if !started {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.tuning.drain+grace)
-	defer cancel()
 	err := c.engine.stop(ctx)
 	for _, l := range loops {
 		l.stop()
@@ -217,7 +215,6 @@ func (c *Client) config() *river.Config {
 		FetchPollInterval:           c.tuning.pollRest,
 		JobTimeout:                  mailTimeout, // each kind says its own
 		RescueStuckJobsAfter:        rescueAfter,
-		SoftStopTimeout:             c.tuning.drain,
 		CompletedJobRetentionPeriod: keepDone,
 		CancelledJobRetentionPeriod: keepDiscarded,
 		DiscardedJobRetentionPeriod: keepDiscarded,

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -67,13 +66,16 @@ func (r *runner[T]) migrate(ctx context.Context) error {
 
 func (r *runner[T]) start(ctx context.Context) error { return r.work.Start(ctx) }
 
+// stop drains, then ends the jobs' contexts, on which River gives them back untried. River's own SoftStopTimeout would do the same, but its
+// timer may outlast the stop and meet the next start.
 func (r *runner[T]) stop(ctx context.Context) error {
-	err := r.work.Stop(ctx) // River itself ends the jobs' contexts after the drain
-	if err == nil || !errors.Is(err, ctx.Err()) {
+	draining, cancel := context.WithTimeout(ctx, r.client.tuning.drain)
+	defer cancel()
+	err := r.work.Stop(draining)
+	if err == nil || draining.Err() == nil {
 		return err
 	}
-	// The caller has no more time: end the contexts and give the workers a moment, so that River can give their jobs back.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace) // also when the caller has no more time
 	defer cancel()
 	return r.work.StopAndCancel(last)
 }
