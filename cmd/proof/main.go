@@ -43,7 +43,7 @@ type proof struct {
 	flags   func(*flag.FlagSet) // of this check alone, or nil
 }
 
-var trace string // the file that the forecast check is to judge by
+var forecastFlags forecast.Flags
 
 var proofs = []proof{
 	{
@@ -56,10 +56,10 @@ var proofs = []proof{
 	},
 	{
 		name: "forecast", unit: "customers of each world", n: 5000, caught: 1000, engines: []string{check.SQLite},
-		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return forecast.Run(ctx, o, trace) },
-		flags: func(f *flag.FlagSet) {
-			f.StringVar(&trace, "trace", "", "judge by the world in this file of JSON Lines instead of our own")
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) {
+			return forecast.Run(ctx, o, forecastFlags)
 		},
+		flags: forecastFlags.Register,
 	},
 }
 
