@@ -64,7 +64,7 @@ func (u *ui) page(h handler) http.HandlerFunc {
 		head := w.Header()
 		head.Set("Content-Security-Policy", web.CSP)
 		head.Set("X-Content-Type-Options", "nosniff")
-		head.Set("Referrer-Policy", "same-origin")
+		head.Set("Referrer-Policy", "same-origin") // with no-referrer a form's Origin is null, which the guard refuses; pages with a token say otherwise
 		head.Set("Cache-Control", "no-store")
 		r.Body = http.MaxBytesReader(w, r.Body, web.MaxBody)
 		if err := h(w, r); err != nil {

@@ -10,6 +10,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/kitshub/kitshub/internal/web"
 )
 
 //go:embed static/*.js static/*.svg static/css/*.css
@@ -67,6 +69,7 @@ func loadAssets() assets {
 }
 
 func (a assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	web.SetRoute(r.Context(), "/static/{name}")
 	f, ok := a.byName[r.PathValue("name")]
 	if !ok {
 		http.Error(w, "There is no such file.", http.StatusNotFound)

@@ -116,9 +116,13 @@ func TestNoTokenInTheLog(t *testing.T) {
 	v.get("/status/" + s.StatusToken + "/cancel")
 	v.get("/status/kst_unknowntoken")
 	v.get("/setup/kup_unknowntoken")
+	v.get("/")
+	v.get("/nothing")
 	log := r.log.String()
-	if !strings.Contains(log, `"route":"/status/{token}/cancel"`) {
-		t.Errorf("the log names no route: %s", log)
+	for _, route := range []string{"/status/{token}/cancel", "/", "unmatched"} {
+		if !strings.Contains(log, `"route":"`+route+`"`) {
+			t.Errorf("the log lacks the route %s: %s", route, log)
+		}
 	}
 	for _, secret := range []string{s.StatusToken, "unknowntoken"} {
 		if strings.Contains(log, secret) {

@@ -103,7 +103,8 @@ func (u *ui) unknown(w http.ResponseWriter, r *http.Request) error {
 // named tells log and metrics the route, since the mux out there knows only that it was a page.
 func named(pattern string, h handler) handler {
 	_, path, _ := strings.Cut(pattern, " ")
-	if path == "" {
+	path = strings.TrimSuffix(path, "{$}")
+	if path == "" { // the pattern "/" takes whatever no other does
 		path = "unmatched"
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
