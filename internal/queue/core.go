@@ -6,7 +6,6 @@ import "sync/atomic"
 type core struct {
 	line   atomic.Pointer[line]
 	table  table
-	texts  texts
 	graves graves
 	limit  int
 }
@@ -15,18 +14,19 @@ type core struct {
 type line struct {
 	class    [Classes]node
 	counts   Counts
+	texts    *texts
 	revision uint64
 }
 
 func newCore(limit int) *core {
 	c := &core{limit: limit}
-	c.line.Store(&line{})
+	c.line.Store(&line{texts: &texts{}})
 	return c
 }
 
 // place answers from the newest line. It is not sure when the table said what the line did not have: then a writer is at work on that id.
 func (c *core) place(id string) (p Place, ok, sure bool) {
-	d, ok := c.texts.find(id)
+	d, ok := c.texts().find(id)
 	if !ok {
 		return Place{}, false, true
 	}
@@ -36,7 +36,7 @@ func (c *core) place(id string) (p Place, ok, sure bool) {
 	}
 	l := c.line.Load()
 	priority := min(k.priority(), maxPriority) // of a torn slot it may be 3
-	before, way, ok := l.class[priority].rank(entry{k.at, d}, &c.texts)
+	before, way, ok := l.class[priority].rank(entry{k.at, d}, l.texts)
 	if !ok {
 		return Place{}, false, false
 	}
@@ -111,12 +111,13 @@ type departure struct {
 }
 
 func (c *core) begin() batch {
-	return batch{core: c, edit: edit{c.line.Load().revision + 1, &c.texts}}
+	l := c.line.Load()
+	return batch{core: c, edit: edit{l.revision + 1, l.texts}}
 }
 
 func (b *batch) apply(ch Change) bool {
 	c := b.core
-	d := c.texts.enter(ch.ID)
+	d := b.edit.texts.enter(ch.ID)
 	k, ok := c.table.find(d)
 	if ok && ch.Version <= k.version() {
 		return false
@@ -181,16 +182,24 @@ func (b *batch) commit() {
 		number := c.graves.push(g.id)
 		c.table.put(g.id, known{int64(number), goneMeta(g.version)}) //nolint:gosec // counts up, far from 2^63
 	}
-	for c.graves.len() > c.limit {
-		c.bury()
+	if over := c.graves.len() - c.limit; over > 0 {
+		c.forget(c.graves.first + uint64(over)) //nolint:gosec // positive
 	}
 }
 
+// forget drops the tombstones with numbers below the mark.
 func (c *core) forget(mark uint64) {
 	for c.graves.len() > 0 && c.graves.first < mark {
 		c.bury()
 	}
+	if t := c.texts().compact(); t != c.texts() {
+		l := *c.line.Load()
+		l.texts = t
+		c.line.Store(&l) // the same line, and therefore the same revision
+	}
 }
+
+func (c *core) texts() *texts { return c.line.Load().texts }
 
 // bury forgets the oldest tombstone, unless its id has come back or left again since.
 func (c *core) bury() {
@@ -198,7 +207,7 @@ func (c *core) bury() {
 	k, ok := c.table.find(d)
 	if ok && !k.pending() && k.at == int64(number) { //nolint:gosec // counts up, far from 2^63
 		c.table.kill(d)
-		c.texts.drop(d)
+		c.texts().drop(d)
 	}
 }
 
@@ -214,9 +223,9 @@ const (
 	graveCore  = 1 << 40 // numbers for each core
 )
 
-// after begins the numbering above another's.
-func (g *graves) after(o *graves) {
-	g.next = (o.next/graveCore + 1) * graveCore
+// after begins the numbering above those of the core that has come to mark.
+func (g *graves) after(mark uint64) {
+	g.next = (mark/graveCore + 1) * graveCore
 	g.first = g.next
 }
 

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"maps"
 	"math/bits"
 	"strings"
 	"sync"
@@ -88,13 +89,13 @@ func (d ident) hash() uint64 {
 	return h ^ l
 }
 
-// texts is the side table of the ids that are not of the hub's form. Numbers are never used twice: a reader of an older view at worst misses
-// a text that has been dropped since, and never finds another's.
+// texts is the side table of the ids that are not of the hub's form. Numbers are never used twice, and a dropped text can still be read by its
+// number, for older views; those go when the table is replaced by a compact one and nobody looks at a line that has the old one.
 type texts struct {
 	mu       sync.RWMutex
 	last     uint64
-	byText   map[string]uint64
-	byNumber map[uint64]string
+	byText   map[string]uint64 // of those that are known
+	byNumber map[uint64]string // of those and of the dropped
 }
 
 // find gives the ident of an id; false if the side table would have to know it and does not.
@@ -132,10 +133,26 @@ func (t *texts) drop(d ident) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.byText, t.byNumber[d.lo])
-	delete(t.byNumber, d.lo)
 }
 
-// text gives the id as text; "" if it has been dropped.
+// fewDropped is how many dropped texts are not worth a new table.
+const fewDropped = 1000
+
+// compact gives a table without the dropped texts, or the same if they are few.
+func (t *texts) compact() *texts {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if len(t.byNumber)-len(t.byText) <= max(fewDropped, len(t.byText)) {
+		return t
+	}
+	c := &texts{last: t.last, byText: maps.Clone(t.byText), byNumber: make(map[uint64]string, len(t.byText))}
+	for text, n := range t.byText {
+		c.byNumber[n] = text
+	}
+	return c
+}
+
+// text gives the id as text.
 func (t *texts) text(d ident) string {
 	if !d.isText() {
 		var b [idLength]byte

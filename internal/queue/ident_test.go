@@ -64,8 +64,21 @@ func TestForeignIDs(t *testing.T) {
 	}
 	d, _ := x.find("zzz")
 	x.drop(d)
-	if _, ok := x.find("zzz"); ok || x.text(d) != "" || len(x.byNumber) != len(foreign)-1 || x.enter("zzz") == d {
-		t.Error("a dropped text is still there, or its number was used again")
+	if _, ok := x.find("zzz"); ok || x.text(d) != "zzz" || x.enter("zzz") == d {
+		t.Error("a dropped text is still known, or its number was used again, or an older view has lost it")
+	}
+	if x.compact() != &x {
+		t.Error("a new table for one dropped text")
+	}
+	for i := range fewDropped {
+		x.drop(x.enter(strings.Repeat("x", i+1)))
+	}
+	c := x.compact()
+	if d, ok := c.find("zzz"); !ok || c.text(d) != "zzz" || len(c.byText) != len(foreign) || len(c.byNumber) != len(foreign) {
+		t.Errorf("of %d texts %d and %d are left", len(foreign), len(c.byText), len(c.byNumber))
+	}
+	if c.enter("new").lo != x.last+1 {
+		t.Error("a number was used again")
 	}
 }
 

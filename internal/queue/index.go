@@ -97,8 +97,7 @@ func (x *Index) Place(id string) (Place, bool) {
 
 // View gives the line as it is now. It never changes, and holds memory of its own only for what the line has changed since.
 func (x *Index) View() View {
-	c := x.core.Load()
-	return View{c.line.Load(), &c.texts}
+	return View{x.core.Load().line.Load()}
 }
 
 // Len is how many wait.

@@ -106,7 +106,7 @@ func oldest(v View, line []Entry) error {
 // sound checks the trees from within: equal depth, sums that add up, bounds that hold, no node overfull or empty.
 func sound(v View) error {
 	for p, root := range v.line.class {
-		s, _, err := soundNode(root, v.texts)
+		s, _, err := soundNode(root, v.line.texts)
 		if err != nil {
 			return fmt.Errorf("class %d: %w", p, err)
 		}

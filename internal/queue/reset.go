@@ -17,9 +17,9 @@ func (x *Index) Reset(load func(add func(Change)) error) error {
 	x.resetting.Lock()
 	defer x.resetting.Unlock()
 	b := builder{core: newCore(x.limit)}
-	b.core.graves.after(&x.core.Load().graves)
 	x.collect(true)
 	defer x.collect(false)
+	b.core.graves.after(x.Mark())
 
 	err := load(func(c Change) {
 		if c.Check() != nil {
@@ -91,7 +91,7 @@ type stray struct {
 }
 
 func (b *builder) add(c Change) {
-	d := b.core.texts.enter(c.ID)
+	d := b.core.texts().enter(c.ID)
 	if k, ok := b.core.table.find(d); ok {
 		if c.Version > k.version() {
 			b.late = append(b.late, c)
@@ -120,14 +120,14 @@ func (b *builder) add(c Change) {
 }
 
 func (b *builder) less(a, e entry) bool {
-	return a.at < e.at || a.at == e.at && b.core.texts.less(a.id, e.id)
+	return a.at < e.at || a.at == e.at && b.core.texts().less(a.id, e.id)
 }
 
 // finish makes the trees and publishes them within the core.
 func (b *builder) finish() {
 	c := b.core
-	l := &line{counts: b.counts, revision: 1}
-	ed := edit{l.revision, &c.texts}
+	l := &line{counts: b.counts, texts: c.texts(), revision: 1}
+	ed := edit{l.revision, l.texts}
 	for p := range b.class {
 		k := &b.class[p]
 		l.class[p] = grow(k.leaves)

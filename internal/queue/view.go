@@ -7,8 +7,7 @@ import (
 
 // View is the line at one instant. It may be kept and read by many; what it says never changes.
 type View struct {
-	line  *line
-	texts *texts
+	line *line
 }
 
 // Revision numbers the states of one index in ascending order, also over a Reset; equal revisions are the same line.
@@ -41,11 +40,11 @@ func (v View) After(key Key, id string) iter.Seq[Entry] {
 			if p == key.Priority {
 				from.at = key.EnqueuedAt
 				each = v.skipping(key.EnqueuedAt, id, each)
-				if d, ok := v.texts.find(id); ok {
+				if d, ok := v.line.texts.find(id); ok {
 					from.id = d
 				}
 			}
-			if !v.line.class[p].walk(from, v.texts, each) {
+			if !v.line.class[p].walk(from, v.line.texts, each) {
 				return
 			}
 		}
@@ -56,7 +55,7 @@ func (v View) After(key Key, id string) iter.Seq[Entry] {
 // be unknown, and then the walk begins with the first of its time.
 func (v View) skipping(at int64, id string, yield func(entry, Way) bool) func(entry, Way) bool {
 	return func(e entry, w Way) bool {
-		if e.at == at && v.texts.text(e.id) <= id {
+		if e.at == at && v.line.texts.text(e.id) <= id {
 			return true
 		}
 		return yield(e, w)
@@ -65,15 +64,12 @@ func (v View) skipping(at int64, id string, yield func(entry, Way) bool) func(en
 
 func (v View) yielding(priority int, yield func(Entry) bool) func(entry, Way) bool {
 	return func(e entry, w Way) bool {
-		out, ok := v.entry(priority, e, w)
-		return !ok || yield(out)
+		return yield(v.entry(priority, e, w))
 	}
 }
 
-// entry is false for one whose text is forgotten: he left this long-kept view's line long ago, and his id was of a foreign form.
-func (v View) entry(priority int, e entry, w Way) (Entry, bool) {
-	id := v.texts.text(e.id)
-	return Entry{id, Key{priority, e.at}, w}, id != ""
+func (v View) entry(priority int, e entry, w Way) Entry {
+	return Entry{v.line.texts.text(e.id), Key{priority, e.at}, w}
 }
 
 // Head is the first n of the line, or all if it is shorter.
@@ -98,7 +94,7 @@ func (v View) At(position int) (Entry, bool) {
 		n := v.line.counts.Class(p)
 		if k < n {
 			e, w := v.line.class[p].at(k)
-			return v.entry(p, e, w)
+			return v.entry(p, e, w), true
 		}
 		k -= n
 	}
@@ -115,9 +111,7 @@ func (v View) Oldest() (Entry, bool) {
 		}
 		e, w := v.line.class[p].at(0)
 		if !found || e.at < oldest.Key.EnqueuedAt {
-			if first, ok := v.entry(p, e, w); ok {
-				oldest, found = first, true
-			}
+			oldest, found = v.entry(p, e, w), true
 		}
 	}
 	return oldest, found
