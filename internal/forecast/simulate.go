@@ -65,6 +65,7 @@ type world struct {
 	a       float64   // the level, as a logarithm
 	replay  replay
 	pending []int // plans of those who overtook and wait
+	passed  int   // announced changes
 	out     []point
 	s       int // number of this scenario
 }
@@ -158,7 +159,7 @@ func (r *run) lay(m *Model, l Line) {
 }
 
 func (w *world) begin(seed uint64, s int) {
-	w.s, w.t, w.a = s, 0, 0
+	w.s, w.t, w.a, w.passed = s, 0, 0, 0
 	w.r = newRNG(seed, uint64(s)) //nolint:gosec // a number of a scenario
 	w.pending, w.ends = w.pending[:0], w.ends[:0]
 	for p := range w.factor {
@@ -184,22 +185,25 @@ func (w *world) draw(plan int) float64 {
 	return w.fit.plans[plan].shape.draw(w.r.uniform()) * w.factor[plan]
 }
 
-// count gives the working servers at time t and when that changes next.
-func (r *run) count(t float64) (c int, until float64) {
-	c = r.c0
-	for _, s := range r.change {
-		if s.at > t {
-			return c, s.at
-		}
-		c = s.c
+// count gives the working servers now and when that changes next.
+func (w *world) count() (c int, until float64) {
+	for w.passed < len(w.change) && w.change[w.passed].at <= w.t {
+		w.passed++
 	}
-	return c, math.Inf(1)
+	c, until = w.c0, math.Inf(1)
+	if w.passed > 0 {
+		c = w.change[w.passed-1].c
+	}
+	if w.passed < len(w.change) {
+		until = w.change[w.passed].at
+	}
+	return c, until
 }
 
 // free goes on to when a server can take somebody; false if none ever can.
 func (w *world) free() bool {
 	for {
-		c, until := w.count(w.t)
+		c, until := w.count()
 		if len(w.ends) < c {
 			return true
 		}

@@ -111,7 +111,7 @@ func (w *world) sum(mean, variance, n float64) float64 {
 // advance lets the servers do so much work; false if they never will.
 func (w *world) advance(work float64) bool {
 	for work > 0 && w.t < longest {
-		c, until := w.count(w.t)
+		c, until := w.count()
 		if c == 0 {
 			if math.IsInf(until, 1) {
 				return false
