@@ -31,15 +31,23 @@ func (t *DB) Apply(ctx context.Context, db *sql.DB, d hub.Dialect, s hub.Step) e
 		return err
 	}
 	var script error // the script's own failure, whose line is worth finding
-	err := inTx(ctx, db, nil, func(tx *sql.Tx) error {
-		if done, err := enter(ctx, tx, s); err != nil || done {
-			return err
-		}
-		begun := time.Now()
-		if _, script = tx.ExecContext(ctx, s.Source.SQL); script != nil {
-			return script
-		}
-		return leave(ctx, tx, s, time.Since(begun))
+	err := politely(ctx, d, func() error {
+		script = nil
+		return inTx(ctx, db, nil, func(tx *sql.Tx) error {
+			if d == hub.Postgres {
+				if _, err := tx.ExecContext(ctx, lockTimeout); err != nil {
+					return err
+				}
+			}
+			if done, err := enter(ctx, tx, s); err != nil || done {
+				return err
+			}
+			begun := time.Now()
+			if _, script = tx.ExecContext(ctx, s.Source.SQL); script != nil {
+				return script
+			}
+			return leave(ctx, tx, s, time.Since(begun))
+		})
 	})
 	switch {
 	case script != nil:
@@ -136,6 +144,13 @@ func (t *DB) runLoose(ctx context.Context, db *sql.DB, d hub.Dialect, s hub.Step
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // closes it for good
 		_ = conn.Close()                                           // reports only that it is closed
 	}()
+	if d == hub.Postgres {
+		// What runs outside of a transaction waits without standing in anybody's way, and CREATE INDEX CONCURRENTLY that gives up leaves an index
+		// that is not valid.
+		if _, err := conn.ExecContext(ctx, "SET lock_timeout = 0"); err != nil {
+			return fault("preparing the connection", err)
+		}
+	}
 	for _, st := range t.split(s.Source.SQL, d) {
 		if _, err := conn.ExecContext(ctx, st.SQL); err != nil {
 			return scriptFault(s.Source, st.Line, err)

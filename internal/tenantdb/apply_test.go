@@ -209,3 +209,60 @@ func TestApplyRefusesAScriptThatTakesItsRowAway(t *testing.T) {
 		exec(t, db, "CREATE TABLE a (n INTEGER)") // nothing of it stayed
 	})
 }
+
+// A step that meets a lock steps back and comes again, so that those who come after it are not held up; when the lock is gone it goes through.
+func TestApplyWaitsForALockWithoutStandingInTheWay(t *testing.T) {
+	db := engines[1].fresh(t)()
+	apply(t, db, hub.Postgres, effects)
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), "SELECT * FROM effects"); err != nil { // a reader in a long transaction
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		done <- newDB().Apply(t.Context(), db, hub.Postgres, migration("core/0002_column", "ALTER TABLE effects ADD COLUMN m INTEGER"))
+	}()
+	var stepped bool // back, at least once: the server counts what was rolled back
+	for !stepped {
+		var n int
+		err := db.QueryRowContext(t.Context(), "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()").Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stepped = n > 0
+		if n := count(t, db, "SELECT count(*) FROM effects"); n != 1 { // other readers get through between the tries
+			t.Fatalf("%d effects", n)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("after the lock was gone: %v", err)
+	}
+}
+
+// Whoever was granted all tables to come may read what the hub keeps in the database, and not write it; strangers may not even read it.
+func TestWhatTheHubKeepsIsGuarded(t *testing.T) {
+	db := engines[1].fresh(t)()
+	db.SetMaxOpenConns(1)
+	exec(t, db, `DO $$ BEGIN CREATE ROLE kits_test_reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+		ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO kits_test_reader, PUBLIC`)
+	t.Cleanup(func() {
+		_, _ = db.ExecContext(context.Background(), `RESET ROLE; DROP OWNED BY kits_test_reader; DROP ROLE kits_test_reader`)
+	})
+	apply(t, db, hub.Postgres, effects)
+	for table, want := range map[string]string{
+		"kitshub_ledger": "SELECT", "kitshub_identity": "SELECT", "kitshub_probe": "DELETE INSERT REFERENCES SELECT TRIGGER TRUNCATE UPDATE",
+	} {
+		var got string
+		err := db.QueryRowContext(t.Context(), `SELECT string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)
+			WHERE relname = $1 AND grantee <> relowner`, table).Scan(&got)
+		if err != nil || got != want {
+			t.Errorf("on %s others have %q, %v; want %q", table, got, err, want)
+		}
+	}
+}

@@ -116,6 +116,13 @@ func classifySQLState(state string) hub.Class {
 	return hub.ClassCatalog
 }
 
+// standsInTheWay reports that Postgres ended a statement for somebody else's sake: a lock that did not come free in time, a deadlock, a
+// serialization failure. The same again is the cure.
+func standsInTheWay(err error) bool {
+	var state interface{ SQLState() string }
+	return errors.As(err, &state) && (state.SQLState() == "55P03" || state.SQLState() == "40P01" || state.SQLState() == "40001")
+}
+
 // madeMeanwhile reports the errors with which Postgres answers to two concurrent CREATE TABLE IF NOT EXISTS of one name.
 func madeMeanwhile(err error) bool {
 	var state interface{ SQLState() string }

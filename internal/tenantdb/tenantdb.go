@@ -69,15 +69,18 @@ func furnish(ctx context.Context, db *sql.DB, d hub.Dialect) error {
 			return err
 		}
 		err := inTx(ctx, db, nil, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, furniture)
+			_, err := tx.ExecContext(ctx, furniture+guard(d))
 			return err
 		})
 		// On Postgres IF NOT EXISTS does not see a table that another worker is making at this instant; the next look does.
-		if err == nil || try == 2 || !madeMeanwhile(err) {
+		if err == nil || try == maxFurnish || !(madeMeanwhile(err) || standsInTheWay(err)) {
 			return err
 		}
 	}
 }
+
+// maxFurnish is how often two workers may get in each other's way in making the same three tables.
+const maxFurnish = 5
 
 // inTx runs f in a transaction and commits it when f returns nil.
 func inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f func(*sql.Tx) error) error {
