@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
@@ -127,14 +126,4 @@ func cut(s string) (k, v string, ok bool) {
 		}
 	}
 	return s, "", false
-}
-
-// isTerminal reports whether w is a terminal, where bars and colours are welcome.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }

@@ -27,8 +27,15 @@ func TestLogin(t *testing.T) {
 		r.Put(func(ctx context.Context, tx hub.Tx) error { return tx.InsertOperator(ctx, &off) })
 		var said []string
 		for _, c := range [][2]string{
-			{"olga@hub.example", "wrong"}, {"olga@hub.example", ""}, {"nobody@hub.example", password}, {"off@hub.example", password}, {"", ""},
-			{"a\x00b", password}, {"\xff", "x"}, {"olga@hub.example", password + "\x00"}, {"olga@hub.example", strings.ToUpper(password)},
+			{"olga@hub.example", "wrong"},
+			{"olga@hub.example", ""},
+			{"nobody@hub.example", password},
+			{"off@hub.example", password},
+			{"", ""},
+			{"a\x00b", password},
+			{"\xff", "x"},
+			{"olga@hub.example", password + "\x00"},
+			{"olga@hub.example", strings.ToUpper(password)},
 		} {
 			_, token, err := r.Login(t.Context(), c[0], c[1])
 			wantCode(t, err, hub.CodeUnauthenticated)

@@ -49,9 +49,11 @@ func TestSignUpChecksEverythingAtOnce(t *testing.T) {
 		want   []string
 	}{
 		"nothing": {func(s *hub.SignUp) { *s = hub.SignUp{} }, []string{
-			"email MISSING_EMAIL", "company_name MISSING_FIELD", "contact_name MISSING_FIELD", "plan MISSING_FIELD"}},
+			"email MISSING_EMAIL", "company_name MISSING_FIELD", "contact_name MISSING_FIELD", "plan MISSING_FIELD",
+		}},
 		"blanks": {func(s *hub.SignUp) { s.Email, s.CompanyName, s.ContactName, s.Plan = " \t", "  ", "\n", " " }, []string{
-			"email MISSING_EMAIL", "company_name MISSING_FIELD", "contact_name MISSING_FIELD", "plan MISSING_FIELD"}},
+			"email MISSING_EMAIL", "company_name MISSING_FIELD", "contact_name MISSING_FIELD", "plan MISSING_FIELD",
+		}},
 		"all wrong": {func(s *hub.SignUp) {
 			*s = hub.SignUp{
 				Email: "nobody", CompanyName: long, ContactName: "a\x07", Plan: "gold", Features: []string{"none", "crm"}, Phone: long, BillingCycle: "weekly",
@@ -62,9 +64,11 @@ func TestSignUpChecksEverythingAtOnce(t *testing.T) {
 			"email INVALID_EMAIL_FORMAT", "company_name INVALID_FIELD", "contact_name INVALID_FIELD", "plan UNKNOWN_PLAN", "features/0 UNKNOWN_FEATURE",
 			"phone INVALID_FIELD", "billing_cycle INVALID_FIELD", "billing_address/street INVALID_FIELD", "billing_address/city INVALID_FIELD",
 			"billing_address/state INVALID_FIELD", "billing_address/zip INVALID_FIELD", "billing_address/country INVALID_FIELD",
-			"referral_source INVALID_FIELD", "special_requirements INVALID_FIELD"}},
+			"referral_source INVALID_FIELD", "special_requirements INVALID_FIELD",
+		}},
 		"features": {func(s *hub.SignUp) { s.Features = []string{"crm", "hr", "", "none", "core"} }, []string{
-			"features/1 FEATURE_NOT_IN_PLAN", "features/2 UNKNOWN_FEATURE", "features/3 UNKNOWN_FEATURE"}},
+			"features/1 FEATURE_NOT_IN_PLAN", "features/2 UNKNOWN_FEATURE", "features/3 UNKNOWN_FEATURE",
+		}},
 		"not UTF-8":           {func(s *hub.SignUp) { s.CompanyName, s.Email = "a\xff", "a\xff@example.com" }, []string{"email INVALID_EMAIL_FORMAT", "company_name INVALID_FIELD"}},
 		"names of 200 fit":    {func(s *hub.SignUp) { s.CompanyName = long[2:] }, nil},
 		"what people type":    {func(s *hub.SignUp) { s.CompanyName, s.ContactName = `<b>O'Neil & "Söhne"</b>`, "Анна 👩‍👧" }, nil},
@@ -124,7 +128,8 @@ func TestSignUp(t *testing.T) {
 		equal(t, "billing", row.BillingCycle, "monthly")
 		equal(t, "url", s.StatusURL, "https://hub.example/status/"+s.StatusToken)
 		equal(t, "jobs", r.Jobs.Take(), []hubtest.Job{
-			{Kind: "provision", ID: row.ID, Key: row.Key()}, {Kind: "mail", ID: row.ID, Mail: hub.Mail{Kind: hub.MailWelcome, RequestID: row.ID}}})
+			{Kind: "provision", ID: row.ID, Key: row.Key()}, {Kind: "mail", ID: row.ID, Mail: hub.Mail{Kind: hub.MailWelcome, RequestID: row.ID}},
+		})
 		equal(t, "audit log", r.Log(row.ID), []string{"request.create"})
 		equal(t, "metric", r.Meter.Created, 1)
 		equal(t, "nobody works", s.Wait.Basis, forecast.Unknown)

@@ -87,6 +87,11 @@ func query[T any](t *testing.T, s *store.Store, text string, scan func(*sql.Rows
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
@@ -95,9 +100,6 @@ func query[T any](t *testing.T, s *store.Store, text string, scan func(*sql.Rows
 		out = append(out, v)
 	}
 	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := rows.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return out

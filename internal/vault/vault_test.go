@@ -329,8 +329,8 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add([]byte(sealed), "t", "g", int64(1))
-	f.Add([]byte(sealed)[:20], "t", "f", int64(1))
+	f.Add(sealed, "t", "g", int64(1))
+	f.Add(sealed[:20], "t", "f", int64(1))
 	f.Add([]byte{}, "", "", int64(0))
 	f.Fuzz(func(t *testing.T, data []byte, tenant, field string, version int64) {
 		if bytes.Equal(data, sealed) && tenant == "t" && field == "f" && version == 1 {

@@ -3,6 +3,7 @@ package hubtest
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -56,18 +57,16 @@ func query(r *Rig, tenantID, text string) map[string]int {
 	return out
 }
 
-func each(ctx context.Context, db *sql.DB, text string, scan func(*sql.Rows) error) error {
+func each(ctx context.Context, db *sql.DB, text string, scan func(*sql.Rows) error) (err error) {
 	rows, err := db.QueryContext(ctx, text)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return err
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	return rows.Close()
+	return rows.Err()
 }

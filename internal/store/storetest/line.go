@@ -289,7 +289,7 @@ func serviceTimes(t *testing.T, s hub.Store) {
 		r.State, r.ClaimedAt, r.FinishedAt = hub.Failed, ref(at(0)), ref(at(5*time.Hour))
 	})
 	add(t, s, func(r *hub.Request) { r.State, r.FinishedAt = hub.Completed, ref(at(6*time.Hour)) }) // was never claimed: no time to learn from
-	add(t, s, func(r *hub.Request) { r.State, r.ClaimedAt = hub.Completed, ref(at(0)) }) // one odd row must not stop every sign-up
+	add(t, s, func(r *hub.Request) { r.State, r.ClaimedAt = hub.Completed, ref(at(0)) })            // one odd row must not stop every sign-up
 	for _, c := range []struct {
 		way  hub.Way
 		n    int

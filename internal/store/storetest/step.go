@@ -12,8 +12,10 @@ import (
 func someSteps() []hub.StepRecord {
 	return []hub.StepRecord{
 		{Seq: 1, Name: "create", Kind: hub.StepCreate, Title: "Create", Status: hub.StepDone, StartedAt: ref(base), FinishedAt: ref(at(time.Microsecond)), Tries: 1},
-		{Seq: 2, Name: "crm/0001", Kind: hub.StepMigrate, Title: "Set up »CRM« 🚀", Status: hub.StepFailed, StartedAt: ref(base), Tries: 3,
-			Failure: &hub.Failure{Step: "crm/0001", Class: hub.ClassCatalog, File: "a.sql", Line: 3, Cause: "it's\nbroken", Action: "a", Customer: "c", Tries: 3}},
+		{
+			Seq: 2, Name: "crm/0001", Kind: hub.StepMigrate, Title: "Set up »CRM« 🚀", Status: hub.StepFailed, StartedAt: ref(base), Tries: 3,
+			Failure: &hub.Failure{Step: "crm/0001", Class: hub.ClassCatalog, File: "a.sql", Line: 3, Cause: "it's\nbroken", Action: "a", Customer: "c", Tries: 3},
+		},
 		{Seq: 3, Name: "probe", Kind: hub.StepProbe, Title: "Probe", Status: hub.StepPending},
 	}
 }
