@@ -152,9 +152,9 @@ func (ed *edit) merge(in *inner, i int) {
 	} else {
 		k := ed.ownInner(left.in)
 		for j := range right.in.n {
-			low := entry{right.in.at[j], right.in.id[j]}
+			low := right.in.at[j]
 			if j == 0 { // what is less than all bounds goes to the first child, so only the parent knows its bound
-				low = entry{in.at[i+1], in.id[i+1]}
+				low = in.at[i+1]
 			}
 			k.open(k.n, right.in.child(j), low)
 		}
@@ -256,17 +256,16 @@ func (n *inner) resum(i int, s sums) {
 }
 
 // open makes room at i, puts the child with its lower bound there and counts it.
-func (n *inner) open(i int, c node, low entry) {
+func (n *inner) open(i int, c node, low int64) {
 	copy(n.kids[i+1:n.n+1], n.kids[i:n.n])
 	copy(n.leaves[i+1:n.n+1], n.leaves[i:n.n])
 	copy(n.before[i+1:n.n+1], n.before[i:n.n])
 	copy(n.at[i+1:n.n+1], n.at[i:n.n])
-	copy(n.id[i+1:n.n+1], n.id[i:n.n])
 	if i == n.n {
 		n.before[i] = n.sum
 	}
 	n.n++
-	n.at[i], n.id[i] = low.at, low.id
+	n.at[i] = low
 	n.set(i, c)
 	n.add(i, c.sums())
 }
@@ -278,7 +277,6 @@ func (n *inner) close(i int, s sums) {
 	copy(n.leaves[i:], n.leaves[i+1:n.n])
 	copy(n.before[i:], n.before[i+1:n.n])
 	copy(n.at[i:], n.at[i+1:n.n])
-	copy(n.id[i:], n.id[i+1:n.n])
 	n.n--
 	n.set(n.n, node{})
 }
@@ -292,7 +290,6 @@ func (n *inner) copy(o *inner, i, j int) {
 		copy(n.kids[:], o.kids[i:j])
 	}
 	copy(n.at[:], o.at[i:j])
-	copy(n.id[:], o.id[i:j])
 	n.n = j - i
 	base := o.before[i]
 	for k := range n.n {

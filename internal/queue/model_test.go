@@ -145,9 +145,7 @@ func soundNode(n node, x *texts) (s sums, depth int, err error) {
 		depth, s = d, s.plus(cs)
 		first, _ := c.at(0)
 		last, _ := c.at(int(cs.all) - 1)
-		low := func(j int) entry { return entry{n.in.at[j], n.in.id[j]} }
-		less := func(a, b entry) bool { return a.at < b.at || a.at == b.at && x.less(a.id, b.id) }
-		if i > 0 && less(first, low(i)) || i+1 < n.in.n && !less(last, low(i+1)) {
+		if i > 0 && first.at < n.in.at[i] || i+1 < n.in.n && last.at > n.in.at[i+1] {
 			return s, 0, fmt.Errorf("child %d is out of its bounds", i)
 		}
 	}

@@ -2,11 +2,11 @@ package queue
 
 import "math/bits"
 
-// The capacities, chosen by measurement (BenchmarkInsertMiddle1M, BenchmarkPlace1M). A leaf of 63 keeps the ways of its entries in one word
-// and is 1,536 bytes, exactly one of the allocator's size classes.
+// The capacities, chosen by measurement (BenchmarkPlace1M, BenchmarkInsertMiddle1M). A leaf of 63 keeps the ways of its entries in one word
+// and is 1,536 bytes, an inner node of 30 with the allocator's header 1,000: just below two of the allocator's size classes.
 const (
 	leafSize  = 63
-	innerSize = 31
+	innerSize = 30
 	stride    = 8 // times in a cache line
 )
 
@@ -31,11 +31,10 @@ type inner struct {
 	leaves [innerSize]*leaf
 	edit   uint64
 	n      int
-	sum    sums            // of all children
-	lowest bool            // the children are leaves
-	before [innerSize]sums // of the children before the i-th
-	at     [innerSize]int64
-	id     [innerSize]ident // with at: no entry of child i > 0 is less, none of child i−1 is not
+	sum    sums             // of all children
+	lowest bool             // the children are leaves
+	before [innerSize]sums  // of the children before the i-th
+	at     [innerSize]int64 // no entry of child i > 0 has a lesser time, none of child i−1 a greater
 }
 
 // sums is how many entries there are below, and how many of those are of the way Operator.
@@ -83,13 +82,20 @@ func (n node) size() int {
 	return 0
 }
 
-// low is the lower bound of a node that a split has just made; the first bound of an older one may be
-// too great, since nobody looks at it.
-func (n node) low() entry {
+// low is the bound of a node that a split has just made; the first bound of an older one may be too great, since nobody looks at it.
+func (n node) low() int64 {
 	if n.lf != nil {
-		return entry{n.lf.at[0], n.lf.id[0]}
+		return n.lf.at[0]
 	}
-	return entry{n.in.at[0], n.in.id[0]}
+	return n.in.at[0]
+}
+
+// first is the least entry of a node that is not empty.
+func (n node) first() entry {
+	for n.in != nil {
+		n = n.in.child(0)
+	}
+	return entry{n.lf.at[0], n.lf.id[0]}
 }
 
 func (n *inner) child(i int) node {
@@ -141,12 +147,24 @@ func lower(at []int64, id []ident, e entry, x *texts) int {
 	return i
 }
 
-// index is the child that holds e, or would. The bound of the first child is not looked at: what is less than all bounds belongs to it too.
+// index is the child that holds e, or would. Bounds are times only, which makes inner nodes a third smaller; where a bound is the very time
+// of e, which is rare, the first entries of those children decide. The bound of the first child is not looked at: what is less than all
+// bounds belongs to it too.
 func (n *inner) index(e entry, x *texts) int {
-	at, id := n.at[1:n.n], n.id[1:n.n]
-	i := lower(at, id, e, x)
-	if i < len(at) && at[i] == e.at && id[i] == e.id {
-		i++
+	at := n.at[1:n.n]
+	i := below(at, e.at)
+	equal := 0
+	for i+equal < len(at) && at[i+equal] == e.at {
+		equal++
+	}
+	for equal > 0 {
+		half := equal >> 1
+		f := n.child(i + half + 1).first()
+		if f.at == e.at && !x.less(e.id, f.id) {
+			i, equal = i+half+1, equal-half-1
+		} else {
+			equal = half
+		}
 	}
 	return i
 }
