@@ -35,6 +35,8 @@
 //   - Customers who leave the line are not foreseen; neither are failures that go back into it.
 //   - Classes are strict. Ageing (QUEUE_AGING) has to be told as the classes in the Line that are in force; later rises are not foreseen.
 //   - Times are at most ten years; a mean that does not exist (Pareto with α ≤ 1) is drawn in at ξ = 0.8.
-//   - If higher classes alone overload the servers, the lower ones' times grow with the horizon of the record and say little.
-//   - Who waits together errs together: in a line of a thousand a whole day's forecasts may miss at once, however good their long record.
+//   - If higher classes alone overload the servers, the lower ones' times say little: no more than twenty overtakers for each one ahead are
+//     believed.
+//   - Who waits together errs together: where the line only grows (load above 1), 5,000 customers
+//     are worth some ten independent ones, and the coverage of a single such world was seen from 0.80 to 0.91.
 package forecast

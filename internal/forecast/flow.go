@@ -154,17 +154,19 @@ type replay struct {
 	next    int     // index of the next arrival
 	offset  float64 // simulated time of history time 0 at rate 1
 	stretch float64 // simulated seconds per second of history
-	begin   float64 // history time at simulated time start
 }
 
-func (f *flow) replay(r *rng) replay {
+// replay begins a scenario's walk. quiet is a time in seconds that is assumed to have passed without an arrival before the record began: in its first
+// minutes, two arrivals would else promise a storm for ever.
+func (f *flow) replay(r *rng, quiet float64) replay {
 	if len(f.list) == 0 {
 		return replay{}
 	}
 	x := r.uniform() * f.cumulative[moments-1]
 	i := sort.SearchFloat64s(f.cumulative, x)
 	at := f.from + (f.to-f.from)*(float64(min(i, moments-1))+r.uniform())/moments
-	p := replay{f: f, stretch: math.Exp(f.doubt * (f.doubt/2 - r.normal())), begin: at}
+	stretch := math.Exp(f.doubt*(f.doubt/2-r.normal())) * (1 + quiet/(f.to-f.from))
+	p := replay{f: f, stretch: stretch}
 	p.offset = -at * p.stretch
 	p.next = sort.Search(len(f.list), func(i int) bool { return f.list[i].at > at })
 	p.wrap()

@@ -26,6 +26,7 @@ type point struct {
 type run struct {
 	seed    uint64
 	basis   Basis
+	quiet   float64      // seconds; see replay
 	correct [][2]float64 // of p50 and p90, by point
 	fit     *fit
 	flow    *flow
@@ -66,8 +67,10 @@ type world struct {
 	replay  replay
 	pending []int // plans of those who overtook and wait
 	passed  int   // announced changes
-	out     []point
-	s       int // number of this scenario
+
+	believed int // how many more may overtake
+	out      []point
+	s        int // number of this scenario
 }
 
 // prepare gathers all that the scenarios need, under the lock. All places (0-based, ascending) must be of the class; arrivals of a higher
@@ -101,6 +104,7 @@ func (m *Model) prepare(l Line, places []int, class int, plan string) *run {
 	}
 	m.refit()
 	r.fit, r.flow = m.fit, m.flowAbove(class, now)
+	r.quiet = 2 * m.fit.plans[r.plans[0]].mean / float64(max(1, r.c0))
 	for _, ahead := range places {
 		c50, c90 := m.cal.factors(class, ahead)
 		r.correct = append(r.correct, [2]float64{c50, c90})
@@ -168,7 +172,7 @@ func (w *world) begin(seed uint64, s int) {
 	if w.fit.level.share > 0 {
 		w.a = w.fit.level.now + math.Sqrt(w.fit.level.doubt)*w.r.normal()
 	}
-	w.replay = w.flow.replay(&w.r)
+	w.replay = w.flow.replay(&w.r, w.quiet)
 	scale := math.Exp(w.a)
 	for _, b := range w.busy {
 		f := w.factor[b.plan] * scale
