@@ -62,6 +62,7 @@ type Place struct {
 	AheadByClass [Classes]int
 	Key          Key
 	Way          Way
+	Version      int64  // of the change that put it there or was applied since; 0 for a place not taken yet
 	Revision     uint64 // of the line that was read, see [View.Revision]
 }
 

@@ -8,6 +8,8 @@ type core struct {
 	table  table
 	graves graves
 	limit  int
+
+	versions atomic.Int64 // sum over who is in the line
 }
 
 // line is one published state, never changed.
@@ -40,7 +42,7 @@ func (c *core) place(id string) (p Place, ok, sure bool) {
 	if !ok {
 		return Place{}, false, false
 	}
-	p = Place{Key: Key{priority, k.at}, Way: way, Revision: l.revision, AheadSameWay: before.of(way)}
+	p = Place{Key: Key{priority, k.at}, Way: way, Version: k.version(), Revision: l.revision, AheadSameWay: before.of(way)}
 	p.AheadByClass[priority] = int(before.all)
 	for i := priority + 1; i < Classes; i++ {
 		p.AheadByClass[i] = l.counts.Class(i)
@@ -123,6 +125,12 @@ func (b *batch) apply(ch Change) bool {
 		return false
 	}
 	was := ok && k.pending()
+	if was {
+		c.versions.Add(-k.version())
+	}
+	if ch.Pending {
+		c.versions.Add(ch.Version)
+	}
 	meta := pendingMeta(ch)
 	same := known{ch.Key.EnqueuedAt, meta}
 	switch {

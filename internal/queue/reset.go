@@ -104,6 +104,7 @@ func (b *builder) add(c Change) {
 		return
 	}
 	b.core.table.put(d, known{c.Key.EnqueuedAt, pendingMeta(c)})
+	b.core.versions.Add(c.Version)
 	b.counts[c.Key.Priority][c.Way]++
 	k := &b.class[c.Key.Priority]
 	e := entry{c.Key.EnqueuedAt, d}
