@@ -22,7 +22,7 @@ func (m *Model) flowAbove(class int, now float64) *flow {
 	if f := m.flows[class]; f != nil && now >= f.to && now-f.to < 0.02*(f.to-f.from) {
 		return f
 	}
-	list := m.arrivals[max(0, len(m.arrivals)-keepArrivals):]
+	list := m.arrivals[max(0, len(m.arrivals)-KeepArrivals):]
 	f := &flow{from: m.since, to: now}
 	if len(list) < len(m.arrivals) {
 		f.from = list[0].at

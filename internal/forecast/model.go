@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// How much of the past is kept. A service window of 2,000 gives the mean of exponential times to 2 %, and its 99th percentile 20 samples.
+// How much of the past is used, so how many of the latest rows to read for Learn. A service window of 2,000 gives the mean of exponential times to 2 %, and its 99th percentile 20 samples.
 const (
-	keepServices = 2000
-	keepArrivals = 6000
-	keepOutcomes = 2000
+	KeepServices = 2000
+	KeepArrivals = 6000
+	KeepOutcomes = 2000
 )
 
 // Service is one measured service: what hub knows of a request that was claimed and ended.
@@ -91,7 +91,7 @@ func Learn(h History, prior Assumed, seed uint64) *Model {
 	for _, s := range h.Services {
 		m.Served(s)
 	}
-	for _, o := range h.Outcomes {
+	for _, o := range h.Outcomes[max(0, len(h.Outcomes)-KeepOutcomes):] {
 		m.Outcome(o)
 	}
 	return m
@@ -105,8 +105,8 @@ func (m *Model) Arrived(a Arrival) {
 	if n := len(m.arrivals); n > 0 {
 		at = max(at, m.arrivals[n-1].at) // a clock set back: they came in this order all the same
 	}
-	if len(m.arrivals) >= 2*keepArrivals {
-		m.arrivals = slices.Delete(m.arrivals, 0, keepArrivals)
+	if len(m.arrivals) >= 2*KeepArrivals {
+		m.arrivals = slices.Delete(m.arrivals, 0, KeepArrivals)
 		m.since = m.arrivals[0].at
 	}
 	m.arrivals = append(m.arrivals, arrival{at: at, class: a.Class, plan: m.plan(a.Plan)})
@@ -121,8 +121,8 @@ func (m *Model) Served(s Service) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.services) >= 2*keepServices {
-		m.services = slices.Delete(m.services, 0, keepServices)
+	if len(m.services) >= 2*KeepServices {
+		m.services = slices.Delete(m.services, 0, KeepServices)
 	}
 	m.services = append(m.services, sample{plan: m.plan(s.Plan), d: max(d, 1e-6)})
 	m.dirty = true
@@ -146,7 +146,7 @@ func (m *Model) Samples() int {
 // refit brings the fit up to date.
 func (m *Model) refit() {
 	if m.dirty || m.fit == nil {
-		window := m.services[max(0, len(m.services)-keepServices):]
+		window := m.services[max(0, len(m.services)-KeepServices):]
 		m.fit = newFit(window, len(m.plans), m.prior)
 		m.dirty = false
 	}
