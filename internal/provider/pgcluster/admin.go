@@ -21,7 +21,7 @@ const (
 	maxIdle = 4
 	// freshFor is how long an idle connection is believed to be alive without a question.
 	freshFor    = time.Second
-	dialTimeout = 5 * time.Second
+	dialTimeout = 10 * time.Second
 )
 
 // errKilled is how a test ends the provider between two statements.

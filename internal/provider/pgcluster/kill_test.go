@@ -68,7 +68,10 @@ func TestCreateAfterAKillAtEveryStatement(t *testing.T) {
 	r.create(p, "ten_first", things) // the template; a kill of its making is another test
 	before := r.names(p)
 	x := r.plan(p, "ten_1")
-	create := func(p *Provider) error { p.ready.Store(true); return p.Create(t.Context(), x.Backend, x.Credentials, things) }
+	create := func(p *Provider) error {
+		p.ready.Store(true)
+		return p.Create(t.Context(), x.Backend, x.Credentials, things)
+	}
 	r.untilAlive(create, func(n int) {
 		if err := create(p); err != nil {
 			t.Fatalf("after a kill at %d: %v", n, err)
@@ -93,7 +96,10 @@ func TestDropAfterAKilledCreate(t *testing.T) {
 	r.create(p, "ten_first", things)
 	before := r.names(p)
 	x := r.plan(p, "ten_1")
-	create := func(p *Provider) error { p.ready.Store(true); return p.Create(t.Context(), x.Backend, x.Credentials, things) }
+	create := func(p *Provider) error {
+		p.ready.Store(true)
+		return p.Create(t.Context(), x.Backend, x.Credentials, things)
+	}
 	r.untilAlive(create, func(n int) {
 		for _, i := range r.list(p) { // reconcile: what says whose it is is dropped as that, the rest removed
 			if strings.Contains(i.Name, p.names.database("ten_1", 1)) && n%2 == 0 {

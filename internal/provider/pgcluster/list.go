@@ -11,12 +11,13 @@ import (
 
 // Item is one database or role on the cluster that carries our marker or one of our names.
 type Item struct {
-	Role   bool // a role; else a database
-	Name   string
-	Place  string // of a database that can be a backend, as in hub.Backend
-	Marker Marker // Kind MarkNone: no marker of this installation
-	Open   bool   // of a database: it lets its tenant in; of a role: it may log in
-	Mine   bool   // of a database: owned by the hub's own role
+	Cluster string
+	Role    bool // a role; else a database
+	Name    string
+	Place   string // of a database that can be a backend, as in hub.Backend
+	Marker  Marker // Kind MarkNone: no marker of this installation
+	Open    bool   // of a database: it lets its tenant in; of a role: it may log in
+	Mine    bool   // of a database: owned by the hub's own role
 }
 
 // Backend gives what the item belongs to, when its marker says so: a tenant's, a member's, or one that is being dropped.
@@ -52,6 +53,7 @@ func (a *admin) list(ctx context.Context) ([]Item, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (i Item, err error) {
+		i.Cluster = p.name
 		var comment string
 		err = row.Scan(&i.Role, &i.Name, &i.Open, &i.Mine, &comment)
 		if m, ok := p.names.parseMarker(comment); ok {
@@ -91,9 +93,8 @@ func (p *Provider) Remove(ctx context.Context, i Item) error {
 
 func (p *Provider) remove(ctx context.Context, i Item, name string, isRole bool) error {
 	return p.with(ctx, "removing what belongs to nobody", func(a *admin) error {
-		if !isRole && i.Marker.Kind == MarkBuilding && i.Marker.ID != "" {
-			key := i.Marker.ID
-			return a.locked(ctx, p.names.template(key), func() error { return a.discardBuilding(ctx, p.names.building(key)) })
+		if key, ok := p.names.buildingKey(name); ok && !isRole {
+			return a.locked(ctx, p.names.template(key), func() error { return a.discardBuilding(ctx, name) })
 		}
 		return a.locked(ctx, name, func() error {
 			s, err := a.look(ctx, name)

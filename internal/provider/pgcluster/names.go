@@ -64,6 +64,16 @@ func (n names) template(key string) string { return n.templateAs("t", key) }
 // building names the database in which a template is being made.
 func (n names) building(key string) string { return n.templateAs("b", key) }
 
+// buildingKey reads the key back from a name that building made, in this or an older version.
+func (n names) buildingKey(name string) (key string, ok bool) {
+	rest, ok := strings.CutPrefix(name, n.prefix+"b_")
+	if !ok {
+		return "", false
+	}
+	key, _, ok = strings.Cut(rest, "_f")
+	return key, ok && plainKey.MatchString(key)
+}
+
 func (n names) templateAs(kind, key string) string {
 	return fmt.Sprintf("%s%s_%s_f%d", n.prefix, kind, key, furnishVersion)
 }

@@ -1,0 +1,67 @@
+package pgcluster
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+func TestSeveralClusters(t *testing.T) {
+	a, b := rigOn(t, newRig(t).super), rigOn(t, newRig(t).super) // two parts of one server will do
+	pa, pb := a.provider(func(c *Config) { c.Name = "eins" }), b.provider(func(c *Config) { c.Name = "zwei" })
+	c, err := NewClusters(pa, pb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	homes := map[string]int{}
+	for i := range 200 {
+		x, _, err := c.Plan(t.Context(), fmt.Sprintf("ten_%d", i), 1)
+		again, _, _ := c.Plan(t.Context(), fmt.Sprintf("ten_%d", i), 1)
+		if err != nil || again != x {
+			t.Fatalf("planned as %+v and %+v, %v", x, again, err)
+		}
+		homes[x.Place[:4]]++
+	}
+	if homes["eins"] < 60 || homes["zwei"] < 60 {
+		t.Errorf("spread as %v", homes)
+	}
+	be, cr, err := c.Plan(t.Context(), "ten_1", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Create(t.Context(), be, cr, things); err != nil {
+		t.Fatal(err)
+	}
+	db, err := c.Open(t.Context(), be, cr, hub.RoleTenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+	if n, err := c.Size(t.Context(), be, cr); n == 0 || err != nil {
+		t.Errorf("size %d, %v", n, err)
+	}
+	found := 0
+	all, err := c.List(t.Context())
+	for _, i := range all {
+		if got, ok := i.Backend(); ok && got == be {
+			found++
+		}
+	}
+	if found != 1 || err != nil {
+		t.Errorf("listed %d times, %v", found, err)
+	}
+	gone := be
+	gone.Place = "drei/" + be.Place[5:]
+	a.wantFault("a cluster that is not there", c.Drop(t.Context(), gone, cr), hub.ClassData, "NO_CLUSTER")
+	if err := c.Drop(t.Context(), be, cr); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewClusters(pa, pa); err == nil {
+		t.Error("two clusters of one name were taken")
+	}
+	if _, err := NewClusters(); err == nil || errors.Is(err, errNoTemplate) {
+		t.Error("no cluster was taken")
+	}
+}
