@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -24,6 +25,9 @@ type App struct {
 
 	lock    *flock.Flock
 	bridge  *events.Bridge // Postgres only
+	feed    *events.Feed   // Postgres only
+	keeping sync.WaitGroup
+	endLine context.CancelFunc
 	handler http.Handler
 	streams context.Context // ends when event streams shall end
 	endAll  context.CancelFunc
@@ -61,6 +65,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 	a.streams, a.endAll = context.WithCancel(context.WithoutCancel(ctx))
 	if pool := core.Store.Pool(); pool != nil {
 		a.bridge = events.NewBridge(core.events, pool, log)
+		a.feed = events.NewFeed(pool, core.Service, log)
 	}
 	a.Metrics.SetVersion(version)
 	a.Metrics.SetQueueDepth(func(ctx context.Context) ([3]int, error) {
@@ -145,6 +150,12 @@ func (a *App) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if a.feed != nil {
+		a.feed.Start(ctx)
+	}
+	line, end := context.WithCancel(context.WithoutCancel(ctx))
+	a.endLine = end
+	a.keeping.Go(func() { a.Service.KeepLine(line, a.feed != nil) })
 	return a.Jobs.Start(context.WithoutCancel(ctx)) // stopped in order by stop, not torn down by ctx
 }
 
@@ -153,6 +164,11 @@ func (a *App) stop(ctx context.Context) error {
 	if a.bridge != nil {
 		a.bridge.Stop()
 	}
+	if a.feed != nil {
+		a.feed.Stop()
+	}
+	a.endLine()
+	a.keeping.Wait()
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	return errors.Join(err, a.Service.Leave(leave))

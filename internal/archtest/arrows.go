@@ -54,6 +54,8 @@ var layers = []layer{
 	{dir: "internal/proof/inspect"},
 	// Compares the step as the product does it with the same done by statements, so it needs the product's own parts.
 	{dir: "internal/proof/goldencopy", may: []string{"internal/proof", "internal/catalog", "internal/hub", "internal/provider", "internal/tenantdb"}},
+	// Gives the worlds to the model as the hub does.
+	{dir: "internal/proof/forecast", may: []string{"internal/proof", "internal/forecast"}},
 	{dir: "internal/proof", may: []string{"internal/proof", "internal/catalog", pgserver}},
 	{dir: "internal/demo", may: []string{"internal/proof", "internal/catalog", pgserver}},
 	{dir: "scripts", may: []string{pgserver}},

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/kitshub/kitshub/internal/queue"
 )
 
 // Tokens makes and hashes bearer tokens.
@@ -93,6 +95,7 @@ type Service struct {
 	workers   int
 
 	pace paceCache
+	line *line
 	runs runSet
 }
 
@@ -102,6 +105,7 @@ func New(d Deps) *Service {
 		store: d.Store, jobs: d.Jobs, catalogs: d.Catalogs, providers: d.Providers, fallback: d.Default, tenantDB: d.TenantDB,
 		vault: d.Vault, tokens: d.Tokens, passwords: d.Passwords, events: d.Events, meter: d.Meter, mailer: d.Mailer, log: d.Log,
 		publicURL: strings.TrimRight(d.PublicURL, "/"), instance: d.Instance, home: d.Home, workers: d.Workers,
+		line: newLine(),
 	}
 }
 
@@ -128,8 +132,27 @@ func (s *Service) planName(id string) string {
 // unit is one use case's transaction with what is to be told after it commits.
 type unit struct {
 	Tx
-	topics []string
-	after  []func()
+	topics  []string
+	after   []func()
+	changes []queue.Change
+}
+
+// InsertRequest notes what it means for the line.
+func (u *unit) InsertRequest(ctx context.Context, r *Request) error {
+	if err := u.Tx.InsertRequest(ctx, r); err != nil {
+		return err
+	}
+	u.changes = append(u.changes, lineChange(r))
+	return nil
+}
+
+// UpdateRequest notes what it means for the line.
+func (u *unit) UpdateRequest(ctx context.Context, r *Request) error {
+	if err := u.Tx.UpdateRequest(ctx, r); err != nil {
+		return err
+	}
+	u.changes = append(u.changes, lineChange(r))
+	return nil
 }
 
 // Unwrap gives the store's own transaction to adapters that need more of it than hub.Tx shows: jobs are inserted in it.
@@ -144,26 +167,35 @@ func (u *unit) then(f func()) { u.after = append(u.after, f) }
 // so that effect and receipt exist together or not at all.
 func mutate[R any](ctx context.Context, s *Service, fn func(*unit) (R, error)) (R, error) {
 	var out R
-	var topics []string
-	var after []func()
+	var u *unit
 	err := s.store.Write(ctx, func(tx Tx) error {
-		u := &unit{Tx: tx}
+		u = &unit{Tx: tx}
 		var err error
 		if out, err = fn(u); err != nil {
 			return err
 		}
-		topics, after = u.topics, u.after
+		if len(u.changes) > 0 {
+			if err := tx.AnnounceLine(ctx, u.changes); err != nil {
+				return err
+			}
+		}
 		return s.storeReceipt(ctx, tx, out)
 	})
 	if err != nil {
+		if u != nil && len(u.changes) > 0 && IsCode(err, CodeUnavailable) {
+			s.line.doubt() // it may have been committed all the same
+		}
 		var zero R
 		return zero, err
 	}
-	for _, f := range after {
+	if len(u.changes) > 0 {
+		s.line.idx.ApplyAll(u.changes)
+	}
+	for _, f := range u.after {
 		f()
 	}
-	if len(topics) > 0 {
-		s.events.Publish(topics...)
+	if len(u.topics) > 0 {
+		s.events.Publish(u.topics...)
 	}
 	return out, nil
 }

@@ -79,7 +79,7 @@ func (s *Service) SignUp(ctx context.Context, in SignUp) (SignedUp, error) {
 		if err := u.audit(ctx, who, "request.create", r.ID, map[string]any{"plan": r.Plan, "features": r.Features, "priority": r.Priority}); err != nil {
 			return SignedUp{}, err
 		}
-		ahead, err := u.Ahead(ctx, r.Key(), r.Way)
+		ahead, err := s.aheadOnJoining(ctx, u, &r)
 		if err != nil {
 			return SignedUp{}, err
 		}

@@ -58,7 +58,7 @@ func (s *Service) status(ctx context.Context, tx Tx, r *Request, p pace) (Status
 	var ahead Ahead
 	if r.State == Pending {
 		var err error
-		if ahead, err = tx.Ahead(ctx, r.Key(), r.Way); err != nil {
+		if ahead, st.AsOf, err = s.aheadOf(ctx, tx, r); err != nil {
 			return st, err
 		}
 		st.Ahead, st.Position = ahead.All, ahead.All+1

@@ -29,6 +29,7 @@ type Tx interface {
 	ReceiptStore
 	OperationStore
 	InstanceStore
+	LineStore
 }
 
 // Jobs enqueues background work inside the caller's transaction: it exists exactly if that commits.

@@ -28,6 +28,9 @@ type dialect struct {
 
 	// clock is a query for the transaction's instant; empty: the process's clock, which is the only one there.
 	clock string
+
+	// notify tells the other hubs of the payload $1 when the transaction commits; empty: there are none.
+	notify string
 }
 
 var sqliteDialect = dialect{name: "sqlite", goose: goose.DialectSQLite3, migrations: "migrations/sqlite"}
@@ -36,7 +39,8 @@ var postgresDialect = dialect{
 	name: "postgres", goose: goose.DialectPostgres, migrations: "migrations/postgres",
 	lockRow: " FOR UPDATE OF r", lockFree: " FOR UPDATE OF r SKIP LOCKED",
 	// The start of the statement, not of the transaction: a transaction may have waited for its connection.
-	clock: `SELECT to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+	clock:  `SELECT to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+	notify: `SELECT pg_notify('kitshub_line', $1)`,
 }
 
 // readOptions asks for one snapshot for all reads of a transaction.
