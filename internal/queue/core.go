@@ -39,12 +39,19 @@ func (c *core) place(id string) (p Place, ok, sure bool) {
 	l := c.line.Load()
 	priority := min(k.priority(), maxPriority) // of a torn slot it may be 3
 	before, way, ok := l.class[priority].rank(entry{k.at, d}, l.texts)
-	if !ok {
+	if !ok || way != k.way() {
 		return Place{}, false, false
 	}
-	p = Place{Key: Key{priority, k.at}, Way: way, Version: k.version(), Revision: l.revision, AheadSameWay: before.of(way)}
-	p.AheadByClass[priority] = int(before.all)
-	for i := priority + 1; i < Classes; i++ {
+	p = l.place(Key{priority, k.at}, way, before)
+	p.Version = k.version()
+	return p, true, true
+}
+
+// place is that of somebody with so many before him in his own class.
+func (l *line) place(key Key, way Way, before sums) Place {
+	p := Place{Key: key, Way: way, Revision: l.revision, AheadSameWay: before.of(way)}
+	p.AheadByClass[key.Priority] = int(before.all)
+	for i := key.Priority + 1; i < Classes; i++ {
 		p.AheadByClass[i] = l.counts.Class(i)
 		p.AheadSameWay += l.counts[i][way]
 	}
@@ -53,7 +60,7 @@ func (c *core) place(id string) (p Place, ok, sure bool) {
 	}
 	p.Ahead = betweenClasses(p.Ahead, int(before.all))
 	p.Position = p.Ahead + 1
-	return p, true, true
+	return p
 }
 
 // apply takes one change that is well formed.

@@ -8,11 +8,11 @@ type edit struct {
 	texts  *texts
 }
 
-// A node that has fallen below a quarter is merged with a neighbour if both fit into three quarters, so that neither a split nor a merge is near.
+// A node that has fallen to a third is merged with a neighbour if both fit into three quarters, so that neither a split nor a merge is near.
 const (
-	leafFew   = leafSize / 4
+	leafFew   = leafSize / 3
 	leafFit   = leafSize * 3 / 4
-	innerFew  = innerSize / 4
+	innerFew  = innerSize / 3
 	innerFit  = innerSize * 3 / 4
 	leafHalf  = leafSize / 2
 	innerHalf = innerSize / 2

@@ -36,7 +36,7 @@ func TestOrder(t *testing.T) {
 	if got := order(x.View()); got != "f b a c d e" {
 		t.Fatal(got)
 	}
-	want := Place{Position: 5, Ahead: 4, AheadSameWay: 4, AheadByClass: [Classes]int{1, 1, 2}, Key: Key{0, 5}, Revision: 6}
+	want := Place{Position: 5, Ahead: 4, AheadSameWay: 4, AheadByClass: [Classes]int{1, 1, 2}, Key: Key{0, 5}, Version: 1, Revision: 6}
 	if got, ok := x.Place("d"); !Sabotaged && (!ok || got != want) {
 		t.Fatalf("%+v", got)
 	}

@@ -62,10 +62,14 @@ func compare(x *Index, m model) error {
 	}
 	want := places(line, x.Revision())
 	var counts Counts
+	var versions int64
 	for i, e := range line {
 		counts[e.Key.Priority][e.Way]++
-		if got, ok := x.Place(e.ID); !ok || got != want[e.ID] {
-			return fmt.Errorf("the place of %s is %+v, %v; want %+v", e.ID, got, ok, want[e.ID])
+		place := want[e.ID]
+		place.Version = m[e.ID].Version
+		versions += place.Version
+		if got, ok := x.Place(e.ID); !ok || got != place {
+			return fmt.Errorf("the place of %s is %+v, %v; want %+v", e.ID, got, ok, place)
 		}
 		if got, ok := v.At(i + 1); !ok || got != e {
 			return fmt.Errorf("at %d is %+v, %v; want %+v", i+1, got, ok, e)
@@ -78,6 +82,9 @@ func compare(x *Index, m model) error {
 	}
 	if v.Counts() != counts || v.Len() != len(line) || counts.Total() != len(line) {
 		return fmt.Errorf("counts are %v, length %d; want %v", v.Counts(), v.Len(), counts)
+	}
+	if n, sum := x.Sum(); n != len(line) || sum != versions {
+		return fmt.Errorf("the sums are %d and %d, want %d and %d", n, sum, len(line), versions)
 	}
 	if _, ok := v.At(len(line) + 1); ok {
 		return errors.New("somebody stands behind the end")

@@ -3,23 +3,13 @@ package queue
 // Rank says where somebody with this key and id stands, or would stand if he were in the line; in O(log n). Somebody unknown whose id is of a
 // foreign form is taken as the first of his microsecond.
 func (v View) Rank(key Key, id string, way Way) Place {
-	priority := max(0, min(key.Priority, maxPriority))
+	key.Priority = max(0, min(key.Priority, maxPriority))
 	e := entry{at: key.EnqueuedAt}
 	if d, ok := v.line.texts.find(id); ok {
 		e.id = d
 	}
-	before, _, _ := v.line.class[priority].rank(e, v.line.texts)
-	p := Place{Key: key, Way: way, Revision: v.line.revision, AheadSameWay: before.of(way)}
-	p.AheadByClass[priority] = int(before.all)
-	for i := priority + 1; i < Classes; i++ {
-		p.AheadByClass[i] = v.line.counts.Class(i)
-		p.AheadSameWay += v.line.counts[i][way]
-	}
-	for _, n := range p.AheadByClass {
-		p.Ahead += n
-	}
-	p.Position = p.Ahead + 1
-	return p
+	before, _, _ := v.line.class[key.Priority].rank(e, v.line.texts)
+	return v.line.place(key, way, before)
 }
 
 // Sum is how many wait and the sum of their versions: equal to those of the database exactly if nothing was missed. A change may come

@@ -161,10 +161,10 @@ func (p *piece) seek(d ident, h uint64) *slot {
 	}
 }
 
-// rebuild replaces the slots by new ones without the dead, 3/5 full. Readers of the old ones see the state of this instant.
+// rebuild replaces the slots by new ones without the dead, 2/3 full. Readers of the old ones see the state of this instant.
 func (p *piece) rebuild() {
 	live := p.used - p.dead
-	fresh := make([]slot, max(minSlots, (live+1)*5/3))
+	fresh := make([]slot, max(minSlots, (live+1)*3/2))
 	if sp := p.slots.Load(); sp != nil {
 		for _, s := range *sp {
 			if s[wordMeta] == 0 || s[wordMeta]&markDead != 0 {
