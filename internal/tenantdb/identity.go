@@ -35,6 +35,31 @@ func (*DB) Identify(ctx context.Context, db *sql.DB, d hub.Dialect, id hub.Ident
 	return wrongOwner(there, id)
 }
 
+// Reseal gives a database another identity: to is written where from stands, in every field, as when a database of a pool is handed to a
+// tenant. Where to stands already nothing changes, so it may be repeated; any other identity, or none, is refused (class data) and left.
+func (*DB) Reseal(ctx context.Context, db *sql.DB, d hub.Dialect, from, to hub.Identity) error {
+	// One statement, so that of two workers who reseal for different tenants only one can win.
+	res, err := db.ExecContext(ctx, `UPDATE kitshub_identity SET tenant_id = $1, generation = $2, catalog_version = $3, mac = $4, sealed_at = $5
+		WHERE one = 1 AND tenant_id = $6 AND generation = $7 AND catalog_version = $8 AND mac = $9`,
+		to.TenantID, to.Generation, to.CatalogVersion, to.MAC, stamp(time.Now()), from.TenantID, from.Generation, from.CatalogVersion, from.MAC)
+	if err != nil {
+		return fault("writing the identity", err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil || n == 1 {
+		return fault("writing the identity", err)
+	}
+	switch there, found, err := readIdentity(ctx, db, d); {
+	case err != nil:
+		return fault("reading the identity", err)
+	case !found:
+		return dataFault("this database has no identity, so it cannot be given to tenant %s", to.TenantID)
+	case there != to:
+		return wrongOwner(there, to)
+	}
+	return nil
+}
+
 func wrongOwner(there, want hub.Identity) error {
 	return &hub.StepError{Class: hub.ClassData, Err: fmt.Errorf(
 		"this database says it belongs to tenant %s, generation %d, not to %s, generation %d; nothing in it was touched: find out which place is wrong before retrying",

@@ -50,13 +50,13 @@ func (p *Provider) with(ctx context.Context, op string, f func(*admin) error) er
 	}
 	switch err := f(a); {
 	case errors.Is(err, errNoTemplate): // nothing went wrong, and its lock is given back
-		a.release()
+		a.release(ctx)
 		return err
 	case err != nil:
-		a.close()
+		a.close(ctx)
 		return fault(ctx, op, err)
 	}
-	a.release()
+	a.release(ctx)
 	return nil
 }
 
@@ -70,10 +70,10 @@ func (p *Provider) connect(ctx context.Context) (*admin, error) {
 		if a == nil {
 			break
 		}
-		if time.Since(a.since) < freshFor || a.conn.PgConn().CheckConn() == nil && a.conn.Ping(ctx) == nil {
+		if time.Since(a.since) < freshFor || a.conn.Ping(ctx) == nil {
 			return a, nil
 		}
-		a.close()
+		a.close(ctx)
 	}
 	if err := p.budget.take(ctx, purpose); err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (p *Provider) takeIdle(purpose Purpose) *admin {
 	return a
 }
 
-func (a *admin) release() {
+func (a *admin) release(ctx context.Context) {
 	p := a.p
 	p.idle.mu.Lock()
 	keep := !p.idle.closed && len(p.idle.list) < maxIdle && !a.conn.IsClosed() && p.budget.park(a.purpose)
@@ -109,12 +109,12 @@ func (a *admin) release() {
 	}
 	p.idle.mu.Unlock()
 	if !keep {
-		a.close()
+		a.close(ctx)
 	}
 }
 
-func (a *admin) close() {
-	closeConn(a.conn)
+func (a *admin) close(ctx context.Context) {
+	closeConn(ctx, a.conn)
 	a.p.budget.give(a.purpose)
 }
 
@@ -125,14 +125,14 @@ func (p *Provider) shedIdle() {
 	p.idle.list = nil
 	p.idle.mu.Unlock()
 	for _, a := range list {
-		closeConn(a.conn)
+		closeConn(context.Background(), a.conn) // for the sake of somebody else, whoever's context this is
 		p.budget.lost()
 	}
 }
 
 // closeConn closes and waits a moment for the server's process to be gone, so that the budget is that of the server and not only ours.
-func closeConn(conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func closeConn(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = conn.Close(ctx)
 	select {

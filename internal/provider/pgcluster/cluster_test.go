@@ -166,6 +166,7 @@ func TestBudgetIsFair(t *testing.T) {
 }
 
 func TestATemplateWithAnOpenSession(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	r.create(p, "ten_1", things)
@@ -353,6 +354,7 @@ func TestTemplatesAreLimitedAndDropped(t *testing.T) {
 
 // A server that goes away in the middle is passing trouble, and the same provider works again when it is back.
 func TestAClusterThatGoesAndComesBack(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	s, err := pgserver.Start(t.Context(), pgserver.Options{Durable: true})
 	if err != nil {
 		t.Fatal(err)

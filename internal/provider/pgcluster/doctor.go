@@ -55,8 +55,10 @@ func (p *Provider) doctorRights(ctx context.Context, a *admin) (found []Finding,
 		found = append(found, Finding{true, fmt.Sprintf("The role %s may not make roles.", me), "ALTER ROLE " + role + " CREATEROLE;"})
 	}
 	if super {
-		found = append(found, Finding{false, fmt.Sprintf("The role %s is a superuser, which is more than the hub needs.", me),
-			"CREATE ROLE kitshub_admin LOGIN CREATEDB CREATEROLE; -- then give it a password and put it into the cluster's address"})
+		found = append(found, Finding{
+			false, fmt.Sprintf("The role %s is a superuser, which is more than the hub needs.", me),
+			"CREATE ROLE kitshub_admin LOGIN CREATEDB CREATEROLE; -- then give it a password and put it into the cluster's address",
+		})
 	}
 	if encoding != "UTF8" {
 		found = append(found, Finding{false, fmt.Sprintf("The cluster's encoding is %s; the tenants' databases are UTF8 and need a locale that fits.", encoding), ""})
@@ -80,8 +82,10 @@ func (p *Provider) doctorRoles(ctx context.Context, a *admin) (found []Finding, 
 		case says != mark:
 			found = append(found, Finding{true, fmt.Sprintf("The role %s is there but not made by the hub.", name), fmt.Sprintf("ALTER ROLE %s RENAME TO %s;", q, pgx.Identifier{name + "_former"}.Sanitize())})
 		case !member && name == p.names.owner():
-			found = append(found, Finding{true, fmt.Sprintf("The role %s, which owns what is in the tenants' databases, is not granted to %s.", name, me),
-				fmt.Sprintf("GRANT %s TO %s WITH ADMIN OPTION;", q, to)})
+			found = append(found, Finding{
+				true, fmt.Sprintf("The role %s, which owns what is in the tenants' databases, is not granted to %s.", name, me),
+				fmt.Sprintf("GRANT %s TO %s WITH ADMIN OPTION;", q, to),
+			})
 		}
 		return nil
 	})
@@ -109,12 +113,16 @@ func (p *Provider) doctorRoom(ctx context.Context, a *admin) (found []Finding, e
 		return nil, err
 	}
 	if p.budget.max > most {
-		found = append(found, Finding{false, fmt.Sprintf("The hub's budget is %d connections; the server takes %d in all.", p.budget.max, most),
-			fmt.Sprintf("ALTER SYSTEM SET max_connections = %d; -- takes effect when the server is started again", 2*p.budget.max)})
+		found = append(found, Finding{
+			false, fmt.Sprintf("The hub's budget is %d connections; the server takes %d in all.", p.budget.max, most),
+			fmt.Sprintf("ALTER SYSTEM SET max_connections = %d; -- takes effect when the server is started again", 2*p.budget.max),
+		})
 	}
 	if limit >= 0 && limit < p.budget.max {
-		found = append(found, Finding{false, fmt.Sprintf("The role %s may have %d connections, fewer than the hub's budget of %d.", me, limit, p.budget.max),
-			fmt.Sprintf("ALTER ROLE %s CONNECTION LIMIT -1;", pgx.Identifier{me}.Sanitize())})
+		found = append(found, Finding{
+			false, fmt.Sprintf("The role %s may have %d connections, fewer than the hub's budget of %d.", me, limit, p.budget.max),
+			fmt.Sprintf("ALTER ROLE %s CONNECTION LIMIT -1;", pgx.Identifier{me}.Sanitize()),
+		})
 	}
 	return found, nil
 }
@@ -129,8 +137,10 @@ func (p *Provider) doctorDoors(ctx context.Context, a *admin) (found []Finding, 
 	}
 	var name string
 	_, err = pgx.ForEachRow(rows, []any{&name}, func() error {
-		found = append(found, Finding{false, fmt.Sprintf("Every role, so every tenant's too, may connect to the database %s.", name),
-			fmt.Sprintf("REVOKE CONNECT ON DATABASE %s FROM PUBLIC; -- first grant it to the roles that need it", pgx.Identifier{name}.Sanitize())})
+		found = append(found, Finding{
+			false, fmt.Sprintf("Every role, so every tenant's too, may connect to the database %s.", name),
+			fmt.Sprintf("REVOKE CONNECT ON DATABASE %s FROM PUBLIC; -- first grant it to the roles that need it", pgx.Identifier{name}.Sanitize()),
+		})
 		return nil
 	})
 	return found, err

@@ -140,6 +140,6 @@ func (p *Provider) dropOwned(ctx context.Context, db, role string) error {
 	if err != nil {
 		return err
 	}
-	defer closeConn(conn)
+	defer closeConn(ctx, conn)
 	return multi(ctx, conn.PgConn(), `DROP OWNED BY `+quote(role))
 }

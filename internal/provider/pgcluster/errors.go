@@ -81,7 +81,7 @@ func classOf(code string, err error) hub.Class {
 		return hub.ClassNetwork // passes
 	case codeNoRight, "25006", "0LP01", "0L000":
 		return hub.ClassAuth // a read-only server is one that was failed over: the address is wrong
-	case codeNoDatabase:
+	case codeNoDatabase, codeDuplicateDatabase, codeDuplicateObject:
 		return hub.ClassData
 	case codeInternal:
 		if strings.Contains(err.Error(), "concurrently updated") {

@@ -63,6 +63,7 @@ func (r *rig) names(p *Provider) (out []string) {
 }
 
 func TestCreateAfterAKillAtEveryStatement(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	r.create(p, "ten_first", things) // the template; a kill of its making is another test
@@ -91,6 +92,7 @@ func TestCreateAfterAKillAtEveryStatement(t *testing.T) {
 
 // What a killed Create left and nobody creates again is removed by Drop, wherever it was killed.
 func TestDropAfterAKilledCreate(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	r.create(p, "ten_first", things)
@@ -120,6 +122,7 @@ func TestDropAfterAKilledCreate(t *testing.T) {
 }
 
 func TestDropAfterAKillAtEveryStatement(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	x := r.create(p, "ten_1", things)
@@ -143,6 +146,7 @@ func TestDropAfterAKillAtEveryStatement(t *testing.T) {
 }
 
 func TestTemplateAfterAKillAtEveryStatement(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	if err := p.ensureCluster(t.Context()); err != nil {

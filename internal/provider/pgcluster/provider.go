@@ -33,7 +33,7 @@ const parallelClones = 4
 // Config describes one cluster.
 type Config struct {
 	Name          string // of the cluster, part of every place: lower case letters, digits and -; empty: "main"
-	AdminURL      string // postgres:// of a role with CREATEDB and CREATEROLE, better no superuser
+	AdminURL      string // postgres:// of a role with CREATEDB and CREATEROLE, better no superuser; to the server itself, not to a pooler that shares sessions
 	MaintenanceDB string // where the hub's own connections go and its locks live, the same for all hubs; empty: the one of AdminURL
 	Installation  string // tells hubs with separate data apart that share the cluster; all hubs of one database say the same. May be empty
 	CustomerHost  string // host:port that customers are told; empty: that of AdminURL
@@ -137,7 +137,10 @@ func adminConfig(c Config) (*pgx.ConnConfig, string, error) {
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // one round trip a query, and nothing a pooler in between could lose
 	cfg.RuntimeParams["application_name"] = "kitshub"
 	cfg.RuntimeParams["lock_timeout"] = strconv.FormatInt(lockTimeout.Milliseconds(), 10)
-	cfg.OnNotice = nil
+	// A hub whose machine is gone would otherwise hold its lock for the two hours after which a server asks.
+	cfg.RuntimeParams["tcp_keepalives_idle"] = "20"
+	cfg.RuntimeParams["tcp_keepalives_interval"] = "5"
+	cfg.RuntimeParams["tcp_keepalives_count"] = "3"
 	sslmode := u.Query().Get("sslmode")
 	if sslmode == "" {
 		sslmode = "prefer"

@@ -175,8 +175,14 @@ func TestDoctor(t *testing.T) {
 func TestNewRefusesABadConfig(t *testing.T) {
 	const good = "postgres://u:secretpw@localhost/postgres"
 	for _, c := range []Config{
-		{}, {AdminURL: "mysql://u:secretpw@h/d"}, {AdminURL: "postgres://u:secretpw@h:port/d"}, {AdminURL: "host=h password=secretpw"},
-		{AdminURL: good, Name: "A/b"}, {AdminURL: good, Installation: "x@y"}, {AdminURL: good, MaxConns: 2}, {AdminURL: good, TenantConns: -1},
+		{},
+		{AdminURL: "mysql://u:secretpw@h/d"},
+		{AdminURL: "postgres://u:secretpw@h:port/d"},
+		{AdminURL: "host=h password=secretpw"},
+		{AdminURL: good, Name: "A/b"},
+		{AdminURL: good, Installation: "x@y"},
+		{AdminURL: good, MaxConns: 2},
+		{AdminURL: good, TenantConns: -1},
 		{AdminURL: good + "?sslmode=secretpw"},
 	} {
 		if _, err := New(c); err == nil || strings.Contains(err.Error(), "secretpw") {
@@ -189,8 +195,14 @@ func TestMarkersReadAsWritten(t *testing.T) {
 	for _, installation := range []string{"", "one"} {
 		n := newNames(installation)
 		for _, m := range []Marker{
-			{MarkTenant, "ten_1", 1}, {MarkPool, "mem_1", 2}, {MarkDropping, "ten_1", 1}, {MarkTemplate, "k", 7}, {MarkBuilding, "k", 7},
-			{MarkRole, n.database("ten_1", 1), 0}, {Kind: MarkCluster}, {MarkTenant, "pool", 1},
+			{MarkTenant, "ten_1", 1},
+			{MarkPool, "mem_1", 2},
+			{MarkDropping, "ten_1", 1},
+			{MarkTemplate, "k", 7},
+			{MarkBuilding, "k", 7},
+			{MarkRole, n.database("ten_1", 1), 0},
+			{Kind: MarkCluster},
+			{MarkTenant, "pool", 1},
 		} {
 			if got, ok := n.parseMarker(m.text(n.tag)); !ok || got != m {
 				t.Errorf("%+v reads back as %+v, %v", m, got, ok)

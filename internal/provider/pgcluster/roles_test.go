@@ -209,6 +209,7 @@ func templateOf(tenants *tenantdb.DB, steps []hub.Step) hub.Template {
 
 // The server's log, with every statement in it, holds no password; it does hold the statements.
 func TestNoPasswordInTheServersLog(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	s, err := pgserver.Start(t.Context(), pgserver.Options{Settings: map[string]string{"log_statement": "all", "log_min_error_statement": "debug5"}})
 	if err != nil {
 		t.Fatal(err)
