@@ -139,6 +139,9 @@ func allowed(t *testing.T, r *hubtest.Rig, before *hub.Request, target hub.State
 	equal(t, "state", after.State, target)
 	equal(t, "version", after.Version, before.Version+1)
 	equal(t, "enqueue time", after.EnqueuedAt, before.EnqueuedAt)
+	if action != "request.priority" {
+		equal(t, "priority", after.Priority, before.Priority)
+	}
 	equal(t, "audit log", r.Log(before.ID), []string{action})
 	topics := r.Events.Take()
 	has(t, "topics", topics, before.ID)

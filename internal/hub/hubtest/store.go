@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -29,6 +30,7 @@ type Store struct {
 	dead       bool
 	auditFails error
 	before     func() // runs once, before the next Write
+	believed   func() // runs in a Write that found a setup link valid
 }
 
 // ErrDead is what a dead process gets; nobody is there to see it.
@@ -73,6 +75,13 @@ func (s *Store) Before(fn func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.before = fn
+}
+
+// OnSetupValid runs fn in each Write that has just found a setup link valid, so that a test can hold two there.
+func (s *Store) OnSetupValid(fn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.believed = fn
 }
 
 // Write implements hub.Store.
@@ -146,6 +155,18 @@ func (t *tx) AppendAudit(ctx context.Context, e *hub.AuditEntry) error {
 		return err
 	}
 	return t.Tx.AppendAudit(ctx, e)
+}
+
+// SetupTokenValid implements hub.Tx.
+func (t *tx) SetupTokenValid(ctx context.Context, hash []byte, now time.Time) (bool, error) {
+	ok, err := t.Tx.SetupTokenValid(ctx, hash, now)
+	t.store.mu.Lock()
+	fn := t.store.believed
+	t.store.mu.Unlock()
+	if ok && fn != nil {
+		fn()
+	}
+	return ok, err
 }
 
 // Jobs is hub.Jobs that keeps what was committed until the test works it off.
