@@ -22,7 +22,10 @@ import (
 	"github.com/kitshub/kitshub/internal/proof/check"
 	"github.com/kitshub/kitshub/internal/proof/forecast"
 	"github.com/kitshub/kitshub/internal/proof/goldencopy"
+	"github.com/kitshub/kitshub/internal/proof/indexstart"
 	"github.com/kitshub/kitshub/internal/proof/kill9"
+	"github.com/kitshub/kitshub/internal/proof/placehttp"
+	"github.com/kitshub/kitshub/internal/proof/placekit"
 )
 
 // Exit codes: 1 also when less was done than asked.
@@ -61,9 +64,20 @@ var proofs = []proof{
 		},
 		flags: forecastFlags.Register,
 	},
+	{
+		name: "place-http", unit: "requests pending", n: 1_000_000, caught: 2000, engines: []string{check.Postgres, check.SQLite},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return placehttp.Run(ctx, o) },
+	},
+	{
+		name: "index-start", unit: "requests pending", n: 1_000_000, caught: 1000, engines: []string{check.Postgres, check.SQLite},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return indexstart.Run(ctx, o) },
+	},
 }
 
 func main() {
+	if placekit.ServeIfBare() {
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -56,6 +56,8 @@ var layers = []layer{
 	{dir: "internal/proof/goldencopy", may: []string{"internal/proof", "internal/catalog", "internal/hub", "internal/provider", "internal/tenantdb"}},
 	// Gives the worlds to the model as the hub does.
 	{dir: "internal/proof/forecast", may: []string{"internal/proof", "internal/forecast"}},
+	// Measures the index itself, and Redis beside it, which it installs where it is missing.
+	{dir: "internal/proof/place", may: []string{"internal/proof", "internal/queue", "internal/testkit/debian"}},
 	{dir: "internal/proof", may: []string{"internal/proof", "internal/catalog", pgserver}},
 	{dir: "internal/demo", may: []string{"internal/proof", "internal/catalog", pgserver}},
 	{dir: "scripts", may: []string{pgserver}},
