@@ -36,6 +36,7 @@ type Result struct {
 	BarePerS   float64   `json:"bare_reads_per_s"`
 	BareP99MS  float64   `json:"bare_p99_ms"`
 	Tokens     int       `json:"tokens"`
+	ColdPerS   float64   `json:"cold_reads_per_s"` // when each token is used for the first time
 	Answers    int       `json:"answers"`
 	Checked    int64     `json:"checked"`
 	BodyBytes  int       `json:"body_bytes"`
