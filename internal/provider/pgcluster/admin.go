@@ -192,11 +192,16 @@ func pausing(ctx context.Context, d time.Duration) error {
 	}
 }
 
+const (
+	// lockPatience is how long the lock of a name is waited for: longer than building a template takes on a busy machine.
+	lockPatience = 2 * time.Minute
+	lockPause    = 10 * time.Millisecond
+)
+
 // locked runs f while holding the lock of a name, which all hubs of the cluster respect. Locks are those of the maintenance database, so all
-// hubs must use the same one.
+// hubs must use the same one. A connection holds one at a time.
 func (a *admin) locked(ctx context.Context, name string, f func() error) error {
-	key := lockKey(name)
-	end := time.Now().Add(lockPatience)
+	key, end := lockKey(name), time.Now().Add(lockPatience)
 	for {
 		locking := a.step(ctx, func() error { _, err := a.conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, key); return err })
 		if locking == nil {
@@ -205,7 +210,10 @@ func (a *admin) locked(ctx context.Context, name string, f func() error) error {
 		if codeOf(locking) != codeLock || time.Now().After(end) {
 			return fmt.Errorf("waiting for the lock of %s: %w", name, locking)
 		}
-		if err := pausing(ctx, 20*time.Millisecond); err != nil {
+		if err := a.unlock(ctx); err != nil {
+			return err
+		}
+		if err := pausing(ctx, lockPause); err != nil {
 			return err
 		}
 	}
@@ -213,12 +221,15 @@ func (a *admin) locked(ctx context.Context, name string, f func() error) error {
 	if err != nil && !errors.Is(err, errNoTemplate) {
 		return err // the connection is closed, and the lock with it
 	}
-	unlocking := a.step(ctx, func() error { _, err := a.conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, key); return err })
-	if unlocking != nil {
+	if unlocking := a.step(ctx, func() error { return a.unlock(ctx) }); unlocking != nil {
 		return unlocking
 	}
 	return err
 }
 
-// lockPatience is how long a lock is waited for: longer than building a template takes on a busy machine.
-const lockPatience = 2 * time.Minute
+// unlock gives back whatever the session holds. All of it, and also after a wait that timed out: when the lock is granted in the instant of the
+// time-out, the statement fails and the session has the lock.
+func (a *admin) unlock(ctx context.Context) error {
+	_, err := a.conn.Exec(ctx, `SELECT pg_advisory_unlock_all()`)
+	return err
+}

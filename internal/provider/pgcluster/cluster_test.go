@@ -386,3 +386,36 @@ func TestAClusterThatGoesAndComesBack(t *testing.T) {
 	r.wantThings(p, x, 1)
 	r.wantThings(p, y, 1)
 }
+
+// A wait for a lock that times out in the instant in which the lock is granted fails and yet leaves the lock with the session; were it not
+// given back, everybody else would wait for a connection that sits idle in the pool.
+func TestNoLockStaysBehind(t *testing.T) {
+	r := newRig(t)
+	hubs := []*Provider{r.provider(), r.provider()}
+	for _, p := range hubs {
+		p.adminConfig.RuntimeParams["lock_timeout"] = "1" // ms, so that it happens often
+	}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 60 {
+				p := hubs[i%2]
+				err := p.with(t.Context(), "locking", func(a *admin) error {
+					return a.locked(t.Context(), "one", func() error {
+						_, err := a.conn.Exec(t.Context(), `SELECT pg_sleep(0.0007)`)
+						return err
+					})
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	n := one[int](r, `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity s USING (pid) WHERE locktype = 'advisory' AND usename = $1`, r.role)
+	if n != 0 {
+		t.Errorf("%d locks are held by connections that nobody uses", n)
+	}
+}

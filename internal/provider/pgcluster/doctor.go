@@ -69,21 +69,23 @@ func (p *Provider) doctorRights(ctx context.Context, a *admin) (found []Finding,
 // doctorRoles looks at what a former admin role may have left: from Postgres 16 on only who made a role may give it.
 func (p *Provider) doctorRoles(ctx context.Context, a *admin) (found []Finding, err error) {
 	mark := Marker{Kind: MarkCluster}.text(p.names.tag)
-	rows, err := a.conn.Query(ctx, `SELECT rolname, coalesce(shobj_description(oid, 'pg_authid'), ''), pg_has_role(current_user, oid, 'USAGE'), current_user
+	rows, err := a.conn.Query(ctx, `SELECT rolname, coalesce(shobj_description(oid, 'pg_authid'), ''), current_user,
+			(rolname <> $1::name OR pg_has_role(current_user, oid, 'USAGE'))
+			AND (current_setting('server_version_num')::int < 160000 OR pg_has_role(current_user, oid, 'MEMBER WITH ADMIN OPTION'))
 		FROM pg_roles WHERE rolname IN ($1::name, $2::name)`, p.names.owner(), p.names.app())
 	if err != nil {
 		return nil, err
 	}
 	var name, says, me string
 	var member bool
-	_, err = pgx.ForEachRow(rows, []any{&name, &says, &member, &me}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&name, &says, &me, &member}, func() error {
 		q, to := pgx.Identifier{name}.Sanitize(), pgx.Identifier{me}.Sanitize()
 		switch {
 		case says != mark:
 			found = append(found, Finding{true, fmt.Sprintf("The role %s is there but not made by the hub.", name), fmt.Sprintf("ALTER ROLE %s RENAME TO %s;", q, pgx.Identifier{name + "_former"}.Sanitize())})
-		case !member && name == p.names.owner():
+		case !member:
 			found = append(found, Finding{
-				true, fmt.Sprintf("The role %s, which owns what is in the tenants' databases, is not granted to %s.", name, me),
+				true, fmt.Sprintf("The role %s, which all tenants' databases share, is not granted to %s.", name, me),
 				fmt.Sprintf("GRANT %s TO %s WITH ADMIN OPTION;", q, to),
 			})
 		}

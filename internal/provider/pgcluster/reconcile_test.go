@@ -79,6 +79,11 @@ func TestQuarantine(t *testing.T) {
 	if _, err := p.Size(t.Context(), x.Backend, x.Credentials); err != nil {
 		t.Error(err)
 	}
+	if err := p.Create(t.Context(), x.Backend, x.Credentials, things); err != nil { // a step repeated late opens nothing
+		t.Error(err)
+	}
+	_, err := p.Open(t.Context(), x.Backend, x.Credentials, hub.RoleTenant)
+	r.wantFault("logging in while shut out", err, hub.ClassAuth, codeAuth)
 	if err := p.Release(t.Context(), x.Backend); err != nil {
 		t.Fatal(err)
 	}

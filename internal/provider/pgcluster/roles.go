@@ -100,11 +100,11 @@ func (p *Provider) rolesSQL(name string, s state, runtime, owner string) (string
 		if err != nil {
 			return "", err
 		}
-		verb := "CREATE"
-		if r.exists {
-			verb = "ALTER"
+		verb := "CREATE ROLE %s LOGIN INHERIT CONNECTION LIMIT %d PASSWORD %s"
+		if r.exists { // one that was shut out stays so
+			verb = "ALTER ROLE %s CONNECTION LIMIT %d PASSWORD %s"
 		}
-		sql = append(sql, fmt.Sprintf(`%s ROLE %s LOGIN INHERIT CONNECTION LIMIT %d PASSWORD %s`, verb, quote(r.role), r.conns, literal(secret)))
+		sql = append(sql, fmt.Sprintf(verb, quote(r.role), r.conns, literal(secret)))
 		if !r.exists {
 			sql = append(sql, fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, quote(r.role), mark))
 		}

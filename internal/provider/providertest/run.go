@@ -36,7 +36,10 @@ func Run(t *testing.T, open func(t *testing.T) hub.Provider) {
 		"DropIsIdempotentAndTakesOneOnly": dropIsIdempotentAndTakesOneOnly,
 		"ForeignPlacesAreRefused":         foreignPlacesAreRefused,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, suite{T: t, open: func() hub.Provider { return open(t) }}) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each has a place of its own, and a server is waited for most of the time
+			test(t, suite{T: t, open: func() hub.Provider { return open(t) }})
+		})
 	}
 }
 
