@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // working hours name a time zone, and a bare machine may know none
+
+	"github.com/kitshub/kitshub/internal/hub"
 )
 
 // The values of APP_ENV.
@@ -65,9 +68,11 @@ type Config struct {
 	CORSAllowedOrigins     []string      // scheme://host[:port], none by default
 	TrustedProxies         []netip.Prefix
 	LogLevel               slog.Level
-	LogFormat              string // LogJSON or LogText
-	MetricsAddr            string // empty: /metrics on ListenAddr
-	Workers                int    // pipelines that run side by side in this process, 1–64
+	LogFormat              string        // LogJSON or LogText
+	MetricsAddr            string        // empty: /metrics on ListenAddr
+	QueueAging             time.Duration // a waiting request rises one priority after so long; 0 is off
+	WorkingHours           *hub.Hours    // when operators work; nil: whenever they are logged in
+	Workers                int           // pipelines that run side by side in this process, 1–64
 }
 
 // Engine says which database the hub itself runs on: SQLite or Postgres.

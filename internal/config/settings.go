@@ -1,5 +1,11 @@
 package config
 
+import (
+	"time"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
 import "slices"
 
 // Required stands in ProductionDefault for "there is no default: it must be set".
@@ -61,6 +67,28 @@ var placeSettings = []Setting{
 		Name: "WORKERS", Default: "4",
 		Doc: "How many provisioning pipelines run side by side in this process, 1–64.",
 		set: func(c *Config, v string) *fault { return whole(&c.Workers, v, 1, 64) },
+	},
+	{
+		Name: "QUEUE_AGING", Shown: "off",
+		Doc: "A waiting request rises one priority class each time it has waited this long, so that nobody starves; 1s–720h. Off by default: the order of the line is priority, then time.",
+		set: func(c *Config, v string) *fault {
+			if v == "off" || v == "0" {
+				return nil
+			}
+			return duration(&c.QueueAging, v, time.Second, 720*time.Hour)
+		},
+	},
+	{
+		Name: "WORKING_HOURS", Shown: "none: whenever they are logged in",
+		Doc: "When operators work, for the forecast: `Mon-Fri 09:00-17:00, Sat 10:00-14:00; Europe/Berlin`.",
+		set: func(c *Config, v string) *fault {
+			h, err := hub.ParseHours(v)
+			if err != nil {
+				return &fault{"it cannot be read", "Write days, times and a time zone: Mon-Fri 09:00-17:00, Sat 10:00-14:00; Europe/Berlin."}
+			}
+			c.WorkingHours = h
+			return nil
+		},
 	},
 	{
 		Name: "CATALOG_DIR", Shown: "built in",

@@ -54,7 +54,8 @@ func (u *unit) claim(ctx context.Context, a Actor, r *Request) error {
 	}
 	now := u.Now()
 	r.AssignedTo, r.AssigneeName = a.ID, a.Name
-	r.ClaimedAt, r.FinishedAt, r.Failure = &now, nil, nil
+	r.claimedAt(now)
+	r.FinishedAt, r.Failure = nil, nil
 	return u.saveMove(ctx, a, r, MoveClaim, map[string]any{"assigned_to": r.AssignedTo})
 }
 
@@ -244,7 +245,8 @@ func (s *Service) Assign(ctx context.Context, a Actor, id, operatorID string) (*
 			return nil, err
 		}
 		now := u.Now()
-		r.AssignedTo, r.AssigneeName, r.ClaimedAt, r.Failure, r.FinishedAt, r.Worker = o.ID, o.Name, &now, nil, nil, ""
+		r.claimedAt(now)
+		r.AssignedTo, r.AssigneeName, r.Failure, r.FinishedAt, r.Worker = o.ID, o.Name, nil, nil, ""
 		u.touch(TopicLine)
 		return map[string]any{"assigned_to": o.ID, "status": string(r.State)}, nil
 	})

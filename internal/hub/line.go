@@ -31,6 +31,7 @@ const (
 	lineAuditEvery = time.Minute     // how often the index is held against the database
 	lineStale      = 3 * time.Second // a feed that was silent for longer is not trusted
 	lineRetry      = time.Second
+	lineAgeEvery   = 5 * time.Second // how often QUEUE_AGING is looked at, where it is set
 )
 
 type line struct {
@@ -87,11 +88,29 @@ func (l *line) place(id string, version int64) (queue.Place, time.Time, bool) {
 	return p, asOf, ok && p.Version == version
 }
 
+// waiting counts who waits of one way.
+func (l *line) waiting(w Way) (n int) {
+	c := l.idx.View().Counts()
+	for p := range c {
+		n += c[p][wayOf(w)]
+	}
+	return n
+}
+
+// aheadIn makes the counts of a place.
+func aheadIn(p queue.Place) Ahead {
+	a := Ahead{All: p.Ahead, SameWay: p.AheadSameWay}
+	for i := p.Key.Priority + 1; i < queue.Classes; i++ {
+		a.Higher += p.AheadByClass[i]
+	}
+	return a
+}
+
 // aheadOf counts who stands before a pending request: from the index where that is sound and knows the row as the transaction sees it, else
 // from the database.
 func (s *Service) aheadOf(ctx context.Context, tx Tx, r *Request) (Ahead, time.Time, error) {
 	if p, asOf, ok := s.line.place(r.ID, r.Version); ok {
-		return Ahead{All: p.Ahead, SameWay: p.AheadSameWay}, asOf, nil
+		return aheadIn(p), asOf, nil
 	}
 	a, err := tx.Ahead(ctx, r.Key(), r.Way)
 	return a, tx.Now(), err
@@ -101,8 +120,7 @@ func (s *Service) aheadOf(ctx context.Context, tx Tx, r *Request) (Ahead, time.T
 func (s *Service) aheadOnJoining(ctx context.Context, tx Tx, r *Request) (Ahead, error) {
 	if _, ok := s.line.usable(); ok {
 		c := lineChange(r)
-		p := s.line.idx.View().Rank(c.Key, c.ID, c.Way)
-		return Ahead{All: p.Ahead, SameWay: p.AheadSameWay}, nil
+		return aheadIn(s.line.idx.View().Rank(c.Key, c.ID, c.Way)), nil
 	}
 	return tx.Ahead(ctx, r.Key(), r.Way)
 }
@@ -119,6 +137,7 @@ func (l *line) doubt() {
 // LineChanges takes what other hubs committed. Called by the feed.
 func (s *Service) LineChanges(changes []queue.Change) {
 	if s.line.idx.ApplyAll(changes) > 0 {
+		s.forecaster.dirty.Store(true)
 		s.events.Publish(TopicLine)
 	}
 }
@@ -132,13 +151,15 @@ func (s *Service) LineHeard(t time.Time) {
 // LineLost says that the feed may have missed something; once it listens again the index is rebuilt. Called by the feed.
 func (s *Service) LineLost() { s.line.doubt() }
 
-// KeepLine keeps the index until ctx ends: builds it, rebuilds it when it is in doubt, and holds it against the database now and then. fed
-// says that other hubs may write to the same database and a feed tells of it.
+// KeepLine keeps the index until ctx ends: builds it, rebuilds it when it is in doubt, and holds it against the database now and then, and
+// raises who has waited long where QUEUE_AGING is set. fed says that other hubs may write to the same database and a feed tells of it.
 func (s *Service) KeepLine(ctx context.Context, fed bool) {
 	s.line.fed.Store(fed)
 	s.line.doubt()
 	audit := time.NewTicker(lineAuditEvery)
 	defer audit.Stop()
+	aging := time.NewTicker(lineAgeEvery)
+	defer aging.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -147,6 +168,10 @@ func (s *Service) KeepLine(ctx context.Context, fed bool) {
 			if err := s.rebuildLine(ctx); err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "the line could not be read; places come from the database until it is", "error", err)
 				time.AfterFunc(lineRetry, s.line.doubt)
+			}
+		case <-aging.C:
+			if err := s.RaiseAged(ctx); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "who has waited long could not be raised", "error", err)
 			}
 		case <-audit.C:
 			if err := s.auditLine(ctx); err != nil && ctx.Err() == nil {

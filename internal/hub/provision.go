@@ -77,7 +77,8 @@ func (w *run) begin(ctx context.Context) (bool, error) {
 			if err := r.move(MoveClaim, now); err != nil {
 				return nil, err
 			}
-			r.AssignedTo, r.ClaimedAt, r.Failure, r.FinishedAt = AutoAssignee, &now, nil, nil
+			r.claimedAt(now)
+			r.AssignedTo, r.Failure, r.FinishedAt = AutoAssignee, nil, nil
 			err = u.saveMove(ctx, HubActor(), r, MoveClaim, map[string]any{"assigned_to": AutoAssignee})
 		} else {
 			r.UpdatedAt = u.Now()
@@ -502,7 +503,8 @@ func (w *run) complete(ctx context.Context, b *bench) error {
 		if err := u.UpdateTenant(ctx, t); err != nil {
 			return err
 		}
-		r.FinishedAt, r.Worker, r.Failure = &now, "", nil
+		ready := now.Sub(r.EnqueuedAt).Milliseconds()
+		r.FinishedAt, r.Worker, r.Failure, r.ReadyMS = &now, "", nil, &ready
 		if err := u.FinishOperations(ctx, r.ID, ""); err != nil {
 			return err
 		}

@@ -87,6 +87,11 @@ type Request struct {
 
 	Failure *Failure
 
+	First    *FirstForecast // as it was given on sign-up; nil for requests from before there was one
+	WaitedMS *int64         // milliseconds from sign-up to the first claim
+	ReadyMS  *int64         // milliseconds from sign-up to ready
+	RaisedAt *time.Time     // when waiting last raised its priority
+
 	Worker  string // the hub instance that is running the pipeline, or empty
 	Fence   int64  // rises with each new run; a step's result counts only under the fence it began with
 	Version int64  // compare-and-set
@@ -151,6 +156,7 @@ func (r *Request) Key() LineKey { return LineKey{r.Priority, r.EnqueuedAt, r.ID}
 type Ahead struct {
 	All     int // in the whole line
 	SameWay int // of those, the ones that compete for the same servers
+	Higher  int // of all, the ones of a higher priority
 }
 
 // RequestStore keeps customers and requests. Errors: CodeNotFound for an unknown id, ErrConflict from UpdateRequest.
@@ -207,6 +213,15 @@ func (r *Request) move(m Move, now time.Time) error {
 	r.State = to
 	r.UpdatedAt = now
 	return nil
+}
+
+// claimedAt notes a claim; how long the customer waited counts to the first one.
+func (r *Request) claimedAt(now time.Time) {
+	r.ClaimedAt = &now
+	if r.WaitedMS == nil {
+		waited := now.Sub(r.EnqueuedAt).Milliseconds()
+		r.WaitedMS = &waited
+	}
 }
 
 func invalidTransition(r *Request, m Move) *Error {

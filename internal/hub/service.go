@@ -68,10 +68,12 @@ type Deps struct {
 	Meter     Meter
 	Mailer    Mailer
 	Log       *slog.Logger
-	PublicURL string // without a trailing slash
-	Instance  string // this process
-	Home      string // names the data directory, for burying a former process of it
-	Workers   int    // pipelines this process runs at once
+	PublicURL string        // without a trailing slash
+	Instance  string        // this process
+	Home      string        // names the data directory, for burying a former process of it
+	Workers   int           // pipelines this process runs at once
+	Hours     *Hours        // when operators work; nil: whenever they are logged in
+	Aging     time.Duration // a waiting request rises one priority after so long; 0: never
 }
 
 // Service has the use cases. It is safe for concurrent use.
@@ -94,9 +96,13 @@ type Service struct {
 	home      string
 	workers   int
 
-	pace paceCache
-	line *line
-	runs runSet
+	hours *Hours
+	aging time.Duration
+
+	waiting    waiters
+	line       *line
+	forecaster *forecaster
+	runs       runSet
 }
 
 // New makes the service.
@@ -105,7 +111,7 @@ func New(d Deps) *Service {
 		store: d.Store, jobs: d.Jobs, catalogs: d.Catalogs, providers: d.Providers, fallback: d.Default, tenantDB: d.TenantDB,
 		vault: d.Vault, tokens: d.Tokens, passwords: d.Passwords, events: d.Events, meter: d.Meter, mailer: d.Mailer, log: d.Log,
 		publicURL: strings.TrimRight(d.PublicURL, "/"), instance: d.Instance, home: d.Home, workers: d.Workers,
-		line: newLine(),
+		line: newLine(), forecaster: newForecaster(), hours: d.Hours, aging: d.Aging,
 	}
 }
 
@@ -195,6 +201,7 @@ func mutate[R any](ctx context.Context, s *Service, fn func(*unit) (R, error)) (
 		f()
 	}
 	if len(u.topics) > 0 {
+		s.forecaster.dirty.Store(true)
 		s.events.Publish(u.topics...)
 	}
 	return out, nil

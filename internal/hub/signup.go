@@ -41,7 +41,7 @@ func (s *Service) SignUp(ctx context.Context, in SignUp) (SignedUp, error) {
 	if err != nil {
 		return SignedUp{}, err
 	}
-	pace, err := s.currentPace(ctx)
+	o, err := s.outlook(ctx, plan.Provisioning, s.line.waiting(plan.Provisioning))
 	if err != nil {
 		return SignedUp{}, err
 	}
@@ -60,6 +60,11 @@ func (s *Service) SignUp(ctx context.Context, in SignUp) (SignedUp, error) {
 			due := now.Add(time.Duration(plan.SLASeconds) * time.Second)
 			r.OverdueAt = &due
 		}
+		ahead, err := s.aheadOnJoining(ctx, u, &r)
+		if err != nil {
+			return SignedUp{}, err
+		}
+		r.First = o.first(&r, ahead.SameWay)
 		if err := u.InsertRequest(ctx, &r); err != nil {
 			return SignedUp{}, err
 		}
@@ -79,13 +84,9 @@ func (s *Service) SignUp(ctx context.Context, in SignUp) (SignedUp, error) {
 		if err := u.audit(ctx, who, "request.create", r.ID, map[string]any{"plan": r.Plan, "features": r.Features, "priority": r.Priority}); err != nil {
 			return SignedUp{}, err
 		}
-		ahead, err := s.aheadOnJoining(ctx, u, &r)
-		if err != nil {
-			return SignedUp{}, err
-		}
 		u.touch(TopicLine)
 		u.then(func() { s.meter.RequestCreated(r.Plan) })
-		wait, _ := pace.estimate(&r, ahead.SameWay, now)
+		wait := Estimate{r.First.Start.P50, r.First.Start.P90, r.First.Basis}
 		return SignedUp{Customer: *c, Request: r, Ahead: ahead.All, Wait: wait, StatusToken: token, StatusURL: s.statusURL(token)}, nil
 	})
 }

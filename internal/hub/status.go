@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type Status struct {
 	Request  Request
 	Position int // 1-based while pending, else 0
 	Ahead    int
+	Higher   int      // of those ahead, the ones of a higher priority
 	Wait     Estimate // until it starts
 	Ready    Estimate // until it is ready
 	Reason   string   // why it failed or why nothing can be said, fit for the customer
@@ -21,65 +23,121 @@ type Status struct {
 	AsOf     time.Time
 }
 
-// StatusOf gives the status that the token belongs to.
+// StatusOf gives the status that the token belongs to. While the customer waits it is answered from memory: who waits was read once, where he
+// stands comes from the index, and the version there says that what was read still holds.
 //
 // Errors: CodeUnauthenticated for a token that is malformed, unknown or expired.
 func (s *Service) StatusOf(ctx context.Context, token string) (Status, error) {
-	pace, err := s.currentPace(ctx)
-	if err != nil {
-		return Status{}, err
-	}
-	return view(ctx, s, func(tx Tx) (Status, error) {
-		r, err := s.requestOf(ctx, tx, token)
-		if err != nil {
-			return Status{}, err
+	hash := string(s.tokens.Hash(token))
+	if w, ok := s.waiting.get(hash); ok {
+		if p, asOf, ok := s.line.place(w.request.ID, w.request.Version); ok {
+			return s.waitingStatus(ctx, w, aheadIn(p), asOf)
 		}
-		return s.status(ctx, tx, r, pace)
-	})
+	}
+	return s.readStatus(ctx, func(tx Tx) (*Request, error) { return s.requestOf(ctx, tx, token) }, hash)
 }
 
 // StatusByID gives the same for operators.
 func (s *Service) StatusByID(ctx context.Context, id string) (Status, error) {
-	pace, err := s.currentPace(ctx)
+	return s.readStatus(ctx, func(tx Tx) (*Request, error) { return tx.Request(ctx, id) }, "")
+}
+
+// readStatus reads from the database; who waits is remembered for the next look, if there is a token to know him by.
+func (s *Service) readStatus(ctx context.Context, find func(Tx) (*Request, error), hash string) (Status, error) {
+	type found struct {
+		Status
+		ahead Ahead
+	}
+	f, err := view(ctx, s, func(tx Tx) (f found, err error) {
+		r, err := find(tx)
+		if err != nil {
+			return f, err
+		}
+		f.Request, f.AsOf = *r, tx.Now()
+		if r.State == Pending {
+			if f.ahead, f.AsOf, err = s.aheadOf(ctx, tx, r); err != nil {
+				return f, err
+			}
+		}
+		if r.TenantID != "" && r.State == Completed {
+			t, err := tx.Tenant(ctx, r.TenantID)
+			if err != nil {
+				return f, err
+			}
+			f.Revealed = t.RevealedAt != nil
+		}
+		f.Steps, err = tx.Steps(ctx, r.ID)
+		return f, err
+	})
 	if err != nil {
 		return Status{}, err
 	}
-	return view(ctx, s, func(tx Tx) (Status, error) {
-		r, err := tx.Request(ctx, id)
-		if err != nil {
-			return Status{}, err
+	if f.Request.State == Pending {
+		w := &waiter{request: f.Request, steps: f.Steps}
+		if hash != "" {
+			s.waiting.put(hash, w)
 		}
-		return s.status(ctx, tx, r, pace)
-	})
+		return s.waitingStatus(ctx, w, f.ahead, f.AsOf)
+	}
+	o, err := s.outlook(ctx, f.Request.Way, 0)
+	if err != nil {
+		return Status{}, err
+	}
+	f.Wait, f.Ready, _ = o.estimate(&f.Request, 0, f.AsOf)
+	if f.Request.State == Failed && f.Request.Failure != nil {
+		f.Reason = f.Request.Failure.Customer
+	}
+	return f.Status, nil
 }
 
-func (s *Service) status(ctx context.Context, tx Tx, r *Request, p pace) (Status, error) {
-	st := Status{Request: *r, AsOf: tx.Now()}
-	var ahead Ahead
-	if r.State == Pending {
-		var err error
-		if ahead, st.AsOf, err = s.aheadOf(ctx, tx, r); err != nil {
-			return st, err
-		}
-		st.Ahead, st.Position = ahead.All, ahead.All+1
+// waitingStatus says where somebody stands in the line and how long it will take.
+func (s *Service) waitingStatus(ctx context.Context, w *waiter, a Ahead, asOf time.Time) (Status, error) {
+	o, err := s.outlook(ctx, w.request.Way, a.SameWay)
+	if err != nil {
+		return Status{}, err
 	}
-	st.Wait, st.Ready = p.estimate(r, ahead.SameWay, tx.Now())
-	switch {
-	case r.State == Failed && r.Failure != nil:
-		st.Reason = r.Failure.Customer
-	case r.State == Pending && st.Wait.Basis == "unknown":
-		st.Reason = "Nobody is working the line right now, so no honest forecast can be given. Your place is kept."
+	st := Status{Request: w.request, Position: a.All + 1, Ahead: a.All, Higher: a.Higher, Steps: w.steps, AsOf: asOf}
+	st.Wait, st.Ready, st.Reason = o.estimate(&w.request, a.SameWay, asOf)
+	return st, nil
+}
+
+// waiter is what is remembered of somebody who waits; it is never changed.
+type waiter struct {
+	request Request
+	steps   []StepRecord
+}
+
+// waiters remembers them by the hash of their token. It keeps two generations: when the younger is full the elder is dropped, so what is
+// used stays and memory is bounded.
+type waiters struct {
+	mu           sync.RWMutex
+	young, elder map[string]*waiter
+}
+
+// generation is how many tokens one generation holds; an entry takes about a kilobyte.
+const generation = 1 << 17
+
+func (c *waiters) get(hash string) (*waiter, bool) {
+	c.mu.RLock()
+	w, ok := c.young[hash]
+	elder := false
+	if !ok {
+		w, elder = c.elder[hash]
 	}
-	if r.TenantID != "" && r.State == Completed {
-		t, err := tx.Tenant(ctx, r.TenantID)
-		if err != nil {
-			return st, err
-		}
-		st.Revealed = t.RevealedAt != nil
+	c.mu.RUnlock()
+	if elder {
+		c.put(hash, w)
 	}
-	var err error
-	st.Steps, err = tx.Steps(ctx, r.ID)
-	return st, err
+	return w, ok || elder
+}
+
+func (c *waiters) put(hash string, w *waiter) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.young == nil || len(c.young) >= generation {
+		c.young, c.elder = make(map[string]*waiter), c.young
+	}
+	c.young[hash] = w
 }
 
 func (s *Service) tokenOwner(ctx context.Context, token string) (*Request, error) {
@@ -153,8 +211,26 @@ func (s *Service) Stats(ctx context.Context) (Stats, error) {
 	return view(ctx, s, func(tx Tx) (Stats, error) {
 		now := tx.Now()
 		c, err := tx.Counts(ctx, now.Truncate(24*time.Hour))
+		if _, ok := s.line.usable(); ok && err == nil {
+			s.countWaiting(&c)
+		}
 		return Stats{c, now}, err
 	})
+}
+
+// countWaiting takes who waits from the index.
+func (s *Service) countWaiting(c *Counts) {
+	v := s.line.idx.View()
+	n := v.Counts()
+	for p := range c.Pending {
+		c.Pending[p] = n.Class(p)
+	}
+	c.ByState[Pending] = n.Total()
+	c.OldestPending = nil
+	if e, ok := v.Oldest(); ok {
+		at := time.UnixMicro(e.Key.EnqueuedAt).UTC()
+		c.OldestPending = &at
+	}
 }
 
 // OperationView is an operation with how far it has come.

@@ -30,6 +30,7 @@ type Tx interface {
 	OperationStore
 	InstanceStore
 	LineStore
+	ForecastStore
 }
 
 // Jobs enqueues background work inside the caller's transaction: it exists exactly if that commits.

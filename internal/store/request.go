@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kitshub/kitshub/internal/forecast"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -38,7 +39,8 @@ func (t *Tx) CustomerByEmail(ctx context.Context, email string) (*hub.Customer, 
 const requestSelect = `
 	SELECT r.id, r.customer_id, r.plan, r.features, r.priority, r.way, r.state, r.assigned_to, r.tenant_id, r.notes, r.billing_cycle,
 	       r.referral_source, r.special_requirements, r.enqueued_at, r.claimed_at, r.credentials_at, r.started_at, r.finished_at,
-	       r.updated_at, r.overdue_at, r.failure, r.worker, r.fence, r.version, c.email, c.company_name, c.contact_name,
+	       r.updated_at, r.overdue_at, r.failure, r.worker, r.fence, r.version, r.first_basis, r.first_ahead,
+	       r.first_busy, r.first_p50_ms, r.first_p90_ms, r.first_ready_p50_ms, r.first_ready_p90_ms, r.waited_ms, r.ready_ms, r.raised_at, c.email, c.company_name, c.contact_name,
 	       coalesce((SELECT o.name FROM operators o WHERE o.id = r.assigned_to), '')
 	FROM requests r JOIN customers c ON c.id = r.customer_id`
 
@@ -47,13 +49,60 @@ const lineOrder = ` ORDER BY r.priority DESC, r.enqueued_at, r.id`
 
 func scanRequest(row interface{ Scan(...any) error }) (*hub.Request, error) {
 	var r hub.Request
+	var f firstRow
 	err := row.Scan(&r.ID, &r.CustomerID, &r.Plan, scanJSON{&r.Features}, &r.Priority, &r.Way, &r.State, &r.AssignedTo, &r.TenantID, &r.Notes,
 		&r.BillingCycle, &r.ReferralSource, &r.SpecialRequirements, scanTime{&r.EnqueuedAt}, scanTimeOrNull{&r.ClaimedAt},
 		scanTimeOrNull{&r.CredentialsAt}, scanTimeOrNull{&r.StartedAt}, scanTimeOrNull{&r.FinishedAt}, scanTime{&r.UpdatedAt},
-		scanTimeOrNull{&r.OverdueAt}, scanJSON{&r.Failure}, &r.Worker, &r.Fence, &r.Version,
-		&r.Customer.Email, &r.Customer.CompanyName, &r.Customer.ContactName, &r.AssigneeName)
+		scanTimeOrNull{&r.OverdueAt}, scanJSON{&r.Failure}, &r.Worker, &r.Fence, &r.Version, &f.basis, &f.ahead, &f.busy, &f.p50, &f.p90,
+		&f.readyP50, &f.readyP90, &r.WaitedMS, &r.ReadyMS, scanTimeOrNull{&r.RaisedAt}, &r.Customer.Email, &r.Customer.CompanyName, &r.Customer.ContactName, &r.AssigneeName)
+	r.First = f.forecast()
 	return &r, err
 }
+
+// firstRow is the first forecast as its columns have it.
+type firstRow struct {
+	basis                                     string
+	ahead, busy, p50, p90, readyP50, readyP90 *int64
+}
+
+func (f firstRow) forecast() *hub.FirstForecast {
+	if f.basis == "" {
+		return nil
+	}
+	at := func(p *int64) int64 {
+		if p == nil {
+			return 0
+		}
+		return *p
+	}
+	return &hub.FirstForecast{
+		Basis: forecast.Basis(f.basis), Ahead: int(at(f.ahead)), Busy: at(f.busy) == 1,
+		Start: forecast.Range{P50: milliseconds(at(f.p50)), P90: milliseconds(at(f.p90))},
+		Ready: forecast.Range{P50: milliseconds(at(f.readyP50)), P90: milliseconds(at(f.readyP90))},
+	}
+}
+
+// firstColumns are the first forecast's values: NULL where there is none, and no times where it was unknown. The times are rounded up, so
+// that a wait within them is within what is stored.
+func firstColumns(r *hub.Request) []any {
+	f := r.First
+	if f == nil {
+		return []any{"", nil, nil, nil, nil, nil, nil, nil}
+	}
+	busy := 0
+	if f.Busy {
+		busy = 1
+	}
+	if f.Basis == forecast.Unknown {
+		return []any{string(f.Basis), f.Ahead, busy, nil, nil, nil, nil, nil}
+	}
+	up := func(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
+	due := r.EnqueuedAt.Add(min(f.Start.P90, farOff))
+	return []any{string(f.Basis), f.Ahead, busy, up(f.Start.P50), up(f.Start.P90), up(f.Ready.P50), up(f.Ready.P90), stamp(due)}
+}
+
+// farOff bounds a time that is stored: four digits of a year must do.
+const farOff = 100 * 365 * 24 * time.Hour
 
 // InsertRequest implements hub.RequestStore.
 func (t *Tx) InsertRequest(ctx context.Context, r *hub.Request) error {
@@ -61,12 +110,17 @@ func (t *Tx) InsertRequest(ctx context.Context, r *hub.Request) error {
 	_, err := t.tx.ExecContext(ctx, `
 		INSERT INTO requests (id, customer_id, plan, features, priority, way, state, assigned_to, tenant_id, notes, billing_cycle,
 			referral_source, special_requirements, enqueued_at, claimed_at, credentials_at, started_at, finished_at, updated_at,
-			overdue_at, failure, worker, fence, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
-		r.ID, r.CustomerID, r.Plan, listJSON(r.Features), r.Priority, string(r.Way), string(r.State), r.AssignedTo, r.TenantID, r.Notes,
-		r.BillingCycle, r.ReferralSource, r.SpecialRequirements, stamp(r.EnqueuedAt), stampOrNull(r.ClaimedAt),
-		stampOrNull(r.CredentialsAt), stampOrNull(r.StartedAt), stampOrNull(r.FinishedAt), stamp(r.UpdatedAt), stampOrNull(r.OverdueAt),
-		asJSON{r.Failure}, r.Worker, r.Fence, r.Version)
+			overdue_at, failure, worker, fence, version, first_basis, first_ahead, first_busy, first_p50_ms, first_p90_ms,
+			first_ready_p50_ms, first_ready_p90_ms, first_due_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
+			$29, $30, $31, $32)`,
+		append([]any{
+			r.ID, r.CustomerID, r.Plan, listJSON(r.Features), r.Priority, string(r.Way), string(r.State), r.AssignedTo, r.TenantID, r.Notes,
+			r.BillingCycle, r.ReferralSource, r.SpecialRequirements, stamp(r.EnqueuedAt), stampOrNull(r.ClaimedAt),
+			stampOrNull(r.CredentialsAt), stampOrNull(r.StartedAt), stampOrNull(r.FinishedAt), stamp(r.UpdatedAt), stampOrNull(r.OverdueAt),
+			asJSON{r.Failure},
+			r.Worker, r.Fence, r.Version,
+		}, firstColumns(r)...)...)
 	if isUnique(err) { // ids are random: it can only be the one live request of the customer
 		return hub.CustomerExists()
 	}
@@ -77,10 +131,12 @@ func (t *Tx) InsertRequest(ctx context.Context, r *hub.Request) error {
 func (t *Tx) UpdateRequest(ctx context.Context, r *hub.Request) error {
 	res, err := t.tx.ExecContext(ctx, `
 		UPDATE requests SET priority = $3, state = $4, assigned_to = $5, tenant_id = $6, notes = $7, claimed_at = $8, credentials_at = $9,
-			started_at = $10, finished_at = $11, updated_at = $12, failure = $13, worker = $14, fence = $15, version = version + 1
+			started_at = $10, finished_at = $11, updated_at = $12, failure = $13, worker = $14, fence = $15, waited_ms = $16,
+			ready_ms = $17, raised_at = $18, version = version + 1
 		WHERE id = $1 AND version = $2`,
 		r.ID, r.Version, r.Priority, string(r.State), r.AssignedTo, r.TenantID, r.Notes, stampOrNull(r.ClaimedAt), stampOrNull(r.CredentialsAt),
-		stampOrNull(r.StartedAt), stampOrNull(r.FinishedAt), stamp(r.UpdatedAt), asJSON{r.Failure}, r.Worker, r.Fence)
+		stampOrNull(r.StartedAt), stampOrNull(r.FinishedAt), stamp(r.UpdatedAt), asJSON{r.Failure}, r.Worker, r.Fence, r.WaitedMS, r.ReadyMS,
+		stampOrNull(r.RaisedAt))
 	if err := changedOne(res, err); err != nil {
 		return err
 	}
@@ -185,9 +241,9 @@ func (t *Tx) Abandoned(ctx context.Context, live []string, n int) ([]*hub.Reques
 func (t *Tx) Ahead(ctx context.Context, k hub.LineKey, way hub.Way) (hub.Ahead, error) {
 	var a hub.Ahead
 	err := t.tx.QueryRowContext(ctx, `
-		SELECT count(*), count(*) FILTER (WHERE way = $4) FROM requests
+		SELECT count(*), count(*) FILTER (WHERE way = $4), count(*) FILTER (WHERE priority > $1) FROM requests
 		WHERE state = 'pending' AND (priority > $1 OR (priority = $1 AND (enqueued_at, id) < ($2, $3)))`,
-		k.Priority, stamp(k.EnqueuedAt), k.ID, string(way)).Scan(&a.All, &a.SameWay)
+		k.Priority, stamp(k.EnqueuedAt), k.ID, string(way)).Scan(&a.All, &a.SameWay, &a.Higher)
 	return a, err
 }
 

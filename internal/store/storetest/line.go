@@ -72,7 +72,13 @@ func positionsAreTheTruth(t *testing.T, s hub.Store) {
 				if err != nil {
 					rt.Fatal(err)
 				}
-				if want := (hub.Ahead{All: i, SameWay: same[r.Way]}); a != want {
+				higher := 0
+				for _, b := range line[:i] {
+					if b.Priority > r.Priority {
+						higher++
+					}
+				}
+				if want := (hub.Ahead{All: i, SameWay: same[r.Way], Higher: higher}); a != want {
 					rt.Fatalf("request %d of %d (%s): ahead %+v, want %+v", i, len(line), r.ID, a, want)
 				}
 				same[r.Way]++
