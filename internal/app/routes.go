@@ -2,8 +2,10 @@ package app
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/kitshub/kitshub/internal/httpapi"
+	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/web"
 	"github.com/kitshub/kitshub/internal/webui"
 )
@@ -16,7 +18,7 @@ func (a *App) routes() http.Handler {
 		Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, PublicURL: a.Config.PublicURL,
 		Readiness: a.readiness, Observe: a.Metrics.ObserveHTTP, Base: a.streams,
 	})
-	pages := webui.New(webui.Options{Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, Stop: a.streams.Done(), NotFound: api})
+	pages := webui.New(webui.Options{Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, Stop: a.streams.Done(), Refuse: httpapi.Refuse})
 	open := web.CORS(a.Config.CORSAllowedOrigins)
 	mux := http.NewServeMux()
 	for _, prefix := range httpapi.Prefixes {
@@ -24,7 +26,18 @@ func (a *App) routes() http.Handler {
 	}
 	if a.Config.MetricsAddr == "" {
 		mux.Handle("GET /metrics", a.Metrics.Handler())
+		mux.HandleFunc("/metrics", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", "GET, HEAD")
+			httpapi.Refuse(w, r, hub.E(hub.CodeMethodNotAllowed, "This path does not take this method.", "Use GET or HEAD."))
+		})
 	}
 	mux.Handle("/", pages)
-	return web.Common(web.Options{Log: a.Log, Observe: a.Metrics.ObserveHTTP, HTTPS: web.IsHTTPS(a.Config.PublicURL)})(mux)
+	tidy := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if httpapi.Untidy(r.URL.Path) && strings.Contains(r.URL.Path, "/api/") {
+			api.ServeHTTP(w, r) // a program that gets its path wrong is told so; a redirect, which ServeMux would send, hides the mistake
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+	return web.Common(web.Options{Log: a.Log, Observe: a.Metrics.ObserveHTTP, HTTPS: web.IsHTTPS(a.Config.PublicURL)})(tidy)
 }

@@ -29,7 +29,7 @@ type Options struct {
 }
 
 // Prefixes are the paths that the handler of New serves; a mux mounts it at each.
-var Prefixes = []string{"/api/", "/livez", "/readyz", "/openapi.json", "/docs", "/docs/"}
+var Prefixes = []string{"/api", "/api/", "/livez", "/readyz", "/openapi.json", "/docs", "/docs/"}
 
 // callTime bounds every call but the event streams: longer than any use case takes, shorter than callers wait.
 const callTime = 25 * time.Second
@@ -89,12 +89,18 @@ func build(o Options, routes []route) (*api, error) {
 
 // ServeHTTP answers 404 itself where ServeMux would redirect to a tidied path: a program that calls //api/v1/plans has a mistake to find.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p := r.URL.Path
-	if tidy := path.Clean("/" + p); p != tidy && p != tidy+"/" {
+	if Untidy(r.URL.Path) {
 		a.notFound(w, r)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
+}
+
+// Untidy reports whether ServeMux would redirect to a cleaned form of p (//api, /api/../x). Where the handler of New is mounted in a ServeMux, such
+// paths have to be given to it around that mux.
+func Untidy(p string) bool {
+	tidy := path.Clean("/" + p)
+	return p != tidy && p != tidy+"/"
 }
 
 func (a *api) notFound(w http.ResponseWriter, r *http.Request) {

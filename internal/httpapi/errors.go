@@ -184,6 +184,9 @@ func (p *problem) MarshalJSON() ([]byte, error) {
 
 var problemMembers = []string{"type", "title", "status", "detail", "instance", "success", "error", "code", "request_id", "errors"}
 
+// Refuse answers an error as the API does, for what is served beside it. The cause is not logged here.
+func Refuse(w http.ResponseWriter, r *http.Request, err error) { refuse(r, err).write(w) }
+
 const problemJSON = "application/problem+json"
 
 // refuse is a problem document as an answer.

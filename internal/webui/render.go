@@ -118,6 +118,13 @@ func (u *ui) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // nobody reads it any more
 	}
 	p := errorPage{refusal: u.refusal(r, err), Status: statusOf(err)}
+	if u.Refuse != nil && !wantsHTML(r) {
+		if p.Status == http.StatusRequestEntityTooLarge {
+			err = hub.E(hub.CodeBodyTooLarge, p.Message, p.Fix)
+		}
+		u.Refuse(w, r, err)
+		return
+	}
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "2")
 	}

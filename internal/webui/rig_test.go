@@ -92,9 +92,9 @@ func newEmptyRig(t testing.TB) *rig {
 	r.jobs.SetHandler(r.Service)
 	ui := webui.New(webui.Options{
 		Service: r.Service, Log: log, Cookies: web.NewCookies(srv.URL), Version: "test", Stop: streams.Done(),
-		NotFound: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, `{"code":"NOT_FOUND"}`, http.StatusNotFound)
-		}),
+		Refuse: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, string(hub.CodeOf(err)), http.StatusTeapot)
+		},
 	})
 	pages.Handle("/", web.Common(web.Options{Log: log})(ui))
 	ok(t, r.Service.Beat(t.Context()))

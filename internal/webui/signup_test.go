@@ -1,11 +1,14 @@
 package webui_test
 
 import (
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/kitshub/kitshub/internal/hub"
 )
 
 // filled is a form that is right.
@@ -116,13 +119,26 @@ func TestWhatIsNotThere(t *testing.T) {
 	if p := v.get("/signup").want(http.StatusMethodNotAllowed); p.Header.Get("Allow") != "POST" {
 		t.Errorf("Allow is %q", p.Header.Get("Allow"))
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/nothing", nil)
-	ok(t, err)
-	res, err := v.client.Do(req)
-	ok(t, err)
-	ok(t, res.Body.Close())
-	if ct := res.Header.Get("Content-Type"); res.StatusCode != 404 || strings.Contains(ct, "html") {
-		t.Errorf("a program got %d %s", res.StatusCode, ct)
+	for call, code := range map[string]hub.Code{ // a program, which does not ask for HTML, gets the API's form; the rig's is a teapot
+		"GET /nothing":    hub.CodeNotFound,
+		"GET /static/app": hub.CodeNotFound,
+		"DELETE /":        hub.CodeMethodNotAllowed,
+		"POST /signup":    hub.CodeForbidden, // from another site
+	} {
+		method, path, _ := strings.Cut(call, " ")
+		req, err := http.NewRequestWithContext(t.Context(), method, r.URL+path, nil)
+		ok(t, err)
+		if method == http.MethodPost {
+			req.Header.Set("Sec-Fetch-Site", "cross-site")
+		}
+		res, err := v.client.Do(req)
+		ok(t, err)
+		body, err := io.ReadAll(res.Body)
+		ok(t, err)
+		ok(t, res.Body.Close())
+		if res.StatusCode != http.StatusTeapot || strings.TrimSpace(string(body)) != string(code) {
+			t.Errorf("%s: a program got %d %s", call, res.StatusCode, body)
+		}
 	}
 	v.post("/signup", "special_requirements", strings.Repeat("x", 1<<20)).want(http.StatusRequestEntityTooLarge).has("larger than 1 MiB")
 }

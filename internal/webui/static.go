@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kitshub/kitshub/internal/web"
+	"github.com/kitshub/kitshub/internal/hub"
 )
 
 //go:embed static/*.js static/*.svg static/css/*.css
@@ -68,16 +68,14 @@ func loadAssets() assets {
 	return a
 }
 
-func (a assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	web.SetRoute(r.Context(), "/static/{name}")
-	f, ok := a.byName[r.PathValue("name")]
+func (u *ui) static(w http.ResponseWriter, r *http.Request) error {
+	f, ok := u.assets.byName[r.PathValue("name")]
 	if !ok {
-		http.Error(w, "There is no such file.", http.StatusNotFound)
-		return
+		return hub.E(hub.CodeNotFound, "There is no such file.", "Load the page again; its files have new names after an update.")
 	}
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	h.Set("X-Content-Type-Options", "nosniff")
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
+	return nil
 }

@@ -16,8 +16,9 @@ type Options struct {
 	Cookies web.Cookies
 	Version string          // shown at the foot of each page
 	Stop    <-chan struct{} // closed when the server is going down, so that open pages come back to the next one; may be nil
-	// NotFound answers programs that ask for what does not exist: those that do not accept HTML. Without it they get the page too.
-	NotFound http.Handler
+	// Refuse answers programs (those that do not accept HTML) in the form of the API where a page would say what went wrong. Without it they
+	// get the page too.
+	Refuse func(w http.ResponseWriter, r *http.Request, err error)
 }
 
 type ui struct {
@@ -80,7 +81,7 @@ func (u *ui) routes() {
 	} {
 		u.mux.Handle(pattern, u.page(named(pattern, h)))
 	}
-	u.mux.Handle("GET /static/{name}", u.assets)
+	u.mux.Handle("GET /static/{name}", u.page(named("GET /static/{name}", u.static)))
 }
 
 // unknown answers what no route takes: with 405 where another method would do, else with 404.
@@ -92,10 +93,6 @@ func (u *ui) unknown(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Allow", m)
 			return hub.E(hub.CodeMethodNotAllowed, "This address does not take "+shorten(r.Method, 20)+".", "Go back and use the page's own buttons.")
 		}
-	}
-	if u.NotFound != nil && !wantsHTML(r) {
-		u.NotFound.ServeHTTP(w, r)
-		return nil
 	}
 	return hub.E(hub.CodeNotFound, "There is no page at this address.", "Check the address, or start from one of the places below.")
 }
