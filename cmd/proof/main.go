@@ -26,6 +26,7 @@ import (
 	"github.com/kitshub/kitshub/internal/proof/kill9"
 	"github.com/kitshub/kitshub/internal/proof/placehttp"
 	"github.com/kitshub/kitshub/internal/proof/placekit"
+	"github.com/kitshub/kitshub/internal/proof/streams"
 )
 
 // Exit codes: 1 also when less was done than asked.
@@ -71,6 +72,10 @@ var proofs = []proof{
 	{
 		name: "index-start", unit: "requests pending", n: 1_000_000, caught: 1000, engines: []string{check.Postgres, check.SQLite},
 		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return indexstart.Run(ctx, o) },
+	},
+	{
+		name: "streams", unit: "open streams", n: 10_000, caught: 200, engines: []string{check.SQLite, check.Postgres},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return streams.Run(ctx, o) },
 	},
 }
 

@@ -63,7 +63,7 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 	res.SeedMS = time.Since(begun).Milliseconds()
 	fmt.Fprintf(o.Log, "seeded %d pending in %s\n", o.N, time.Since(begun).Round(time.Millisecond))
 	for i := range starts {
-		if err := res.start(ctx, w, line, i); err != nil {
+		if err := res.start(ctx, w, line); err != nil {
 			return res, err
 		}
 		fmt.Fprintf(o.Log, "start %d: ready after %d ms, first true answer after %d ms, the line was read in %d ms\n",
@@ -81,7 +81,7 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 }
 
 // start runs a hub until its line is in memory and it has answered from it.
-func (r *Result) start(ctx context.Context, w *placekit.World, line *placekit.Line, i int) error {
+func (r *Result) start(ctx context.Context, w *placekit.World, line *placekit.Line) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	listen, err := drive.FreeAddr()
@@ -89,7 +89,7 @@ func (r *Result) start(ctx context.Context, w *placekit.World, line *placekit.Li
 		return err
 	}
 	read := newWatch()
-	opts := w.Options(i, listen, "LOG_LEVEL=info", "LOG_FORMAT=json")
+	opts := w.Options(0, listen, "LOG_LEVEL=info", "LOG_FORMAT=json")
 	opts.Log = read
 	begun := time.Now()
 	first := make(chan error, 1)
