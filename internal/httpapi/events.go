@@ -30,6 +30,8 @@ func timeless(d statusDoc) statusDoc {
 	d.AsOf = time.Time{}
 	if d.Status != hub.Pending {
 		d.Ready = waitDoc{}
+	} else {
+		d.Reason = "" // why a place went back is news with the place, not again when it no longer needs saying
 	}
 	return d
 }
@@ -39,12 +41,17 @@ func statusEvents(c *call) error {
 	if err != nil {
 		return err
 	}
+	last := s
 	return c.stream(s.Request.ID, func(ctx context.Context) (web.Snapshot, error) {
 		s, err := c.Service.StatusOf(ctx, c.token)
 		if err != nil {
 			return web.Snapshot{}, err
 		}
 		d := statusOf(s)
+		if why := hub.WentBack(last, s); why != "" {
+			d.Reason = why
+		}
+		last = s
 		return snapshot(d, d.Status == hub.Pending, timeless(d))
 	})
 }

@@ -64,6 +64,10 @@ func publicRoutes() []route {
 		{method: "GET", path: v1 + "/features", policy: anybody, handle: features, doc: doc{
 			id: "listFeatures", tag: tagPublic, summary: "Features", text: "The features that plans are made of.", data: featureDoc{}, many: true,
 		}},
+		{method: "GET", path: v1 + "/stats/forecast", policy: anybody, handle: forecastRecord, doc: doc{
+			id: "getForecastRecord", tag: tagPublic, summary: "How often the forecast was right", data: recordDoc{}, many: true,
+			text: "How often the actual wait was within the first forecast, by plan, over the last 7 and 30 days.",
+		}},
 		{method: "POST", path: v1 + "/onboarding", policy: anybody, handle: onboard, doc: doc{
 			id: "signUp", tag: tagPublic, summary: "Sign up", status: 201, body: signUpBody{}, data: signedUpDoc{},
 			text:  "Puts a company in the line. Every wrong field is told at once. An email with a live request is refused; after a cancelled one it may sign up again.",
@@ -193,6 +197,15 @@ func adminRoutes() []route {
 	return []route{
 		{method: "GET", path: v1 + "/stats", policy: operator, handle: stats, doc: doc{
 			id: "getStats", tag: tagWork, summary: "Numbers", text: "Measured when asked for.", data: statsDoc{},
+		}},
+		{method: "GET", path: v1 + "/stats/what-if", policy: operator, handle: whatIf, doc: doc{
+			id: "whatIf", tag: tagWork, summary: "What if", data: whatIfDoc{}, many: true,
+			text: "How the line would move under another staffing, by the model that makes every forecast. What is not asked about stays as it is.",
+			query: []param{
+				{"operators", "Operators working.", nil, "3"},
+				{"pool", "Backends that the hub makes side by side.", nil, "20"},
+			},
+			codes: []hub.Code{hub.CodeInvalidField},
 		}},
 		{method: "GET", path: v1 + "/audit", policy: operator, handle: audit, doc: doc{
 			id: "listAudit", tag: tagAdmin, summary: "Log of changes", text: "The newest first.", data: auditDoc{}, many: true, paged: true,

@@ -18,7 +18,7 @@ type waitDoc struct {
 func waitOf(e hub.Estimate) waitDoc {
 	d := waitDoc{Basis: e.Basis}
 	if e.Basis != forecast.Unknown {
-		p50, p90 := int64(math.Round(e.P50.Seconds())), int64(math.Round(e.P90.Seconds()))
+		p50, p90 := int64(math.Round(e.P50.Seconds())), int64(math.Ceil(e.P90.Seconds())) // up: a word that is kept to the second
 		d.P50, d.P90 = &p50, &p90
 	}
 	return d

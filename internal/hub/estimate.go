@@ -46,6 +46,19 @@ type ForecastKept struct {
 	Ready, ReadyP50, ReadyP90    int
 }
 
+// Add adds another plan's counts.
+func (k *ForecastKept) Add(o ForecastKept) {
+	k.Started += o.Started
+	k.StartP50 += o.StartP50
+	k.StartP90 += o.StartP90
+	k.Waited += o.Waited
+	k.WaitedP50 += o.WaitedP50
+	k.WaitedP90 += o.WaitedP90
+	k.Ready += o.Ready
+	k.ReadyP50 += o.ReadyP50
+	k.ReadyP90 += o.ReadyP90
+}
+
 // ForecastStore gives the model its history: rows after a time, the newest n of them, oldest first.
 type ForecastStore interface {
 	RecentServices(ctx context.Context, w Way, after time.Time, n int) ([]forecast.Service, error)

@@ -90,6 +90,26 @@ func (s *Service) readStatus(ctx context.Context, find func(Tx) (*Request, error
 	return f.Status, nil
 }
 
+// The reasons why a place goes backwards.
+const (
+	HigherPriorityJoined = "higher_priority_joined"
+	EarlierReturned      = "earlier_request_returned" // released, retried, or committed late: its enqueue time was earlier
+	PriorityChanged      = "priority_changed"
+)
+
+// WentBack says why somebody's place is further back than it was, or "".
+func WentBack(was, is Status) string {
+	switch {
+	case was.Request.State != Pending || is.Request.State != Pending || is.Position <= was.Position:
+		return ""
+	case is.Request.Priority != was.Request.Priority:
+		return PriorityChanged
+	case is.Higher > was.Higher:
+		return HigherPriorityJoined
+	}
+	return EarlierReturned
+}
+
 // waitingStatus says where somebody stands in the line and how long it will take.
 func (s *Service) waitingStatus(ctx context.Context, w *waiter, a Ahead, asOf time.Time) (Status, error) {
 	o, err := s.outlook(ctx, w.request.Way, a.SameWay)
