@@ -105,6 +105,8 @@ func TestPostgresGone(t *testing.T) {
 		t.Run(string(how), func(t *testing.T) {
 			n++
 			goesInside(ctx, t, s, srv, how, n)
+			for ctx.Err() == nil && s.Ping(ctx) == nil { // the children of a killed server notice a moment later
+			}
 			for what, err := range map[string]error{
 				"Ping":        s.Ping(ctx),
 				"Read":        s.Read(ctx, func(hub.Tx) error { t.Error("ran"); return nil }),
@@ -143,7 +145,7 @@ func goesInside(ctx context.Context, t *testing.T, s *store.Store, srv *pgserver
 		if err := srv.Halt(how); err != nil {
 			return err
 		}
-		return tx.InsertCustomer(ctx, customer(n+100, "x"))
+		return untilGone(ctx, tx)
 	})
 	if !hub.IsCode(err, hub.CodeUnavailable) {
 		t.Errorf("a statement to a server that is gone (%s): %v", how, err)
@@ -155,13 +157,28 @@ func goesInside(ctx context.Context, t *testing.T, s *store.Store, srv *pgserver
 		if err := tx.InsertCustomer(ctx, customer(n+200, "x")); err != nil {
 			return err
 		}
-		return srv.Halt(how)
+		if err := srv.Halt(how); err != nil {
+			return err
+		}
+		if how == pgserver.Crash {
+			_ = untilGone(ctx, tx) // the commit shall meet a dead connection
+		}
+		return nil
 	})
 	if !hub.IsCode(err, hub.CodeUnavailable) {
 		t.Errorf("a commit to a server that is gone (%s): %v", how, err)
 	}
 	if err != nil && strings.Contains(err.Error(), "Nothing was changed") {
 		t.Errorf("a commit that was not heard of claims: %v", err)
+	}
+}
+
+// untilGone asks until the connection of the transaction is dead, and gives what it died of.
+func untilGone(ctx context.Context, tx hub.Tx) error {
+	for {
+		if _, err := tx.CountOperators(ctx); err != nil {
+			return err
+		}
 	}
 }
 
