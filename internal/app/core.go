@@ -113,10 +113,15 @@ func openStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("the database of DATABASE_URL does not answer; start it, or correct the address: %w", err), st.Close())
+			return nil, errors.Join(noDatabase(err), st.Close())
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// noDatabase is no ConfigError: the address may be right and the server only late, so it is worth starting again.
+func noDatabase(cause error) error {
+	return &hub.Error{Code: hub.CodeUnavailable, Message: "The database of DATABASE_URL does not answer.", Fix: "Start it, or correct the address.", Cause: cause}
 }
 
 func (c *Core) deps(ctx context.Context, instance, home string) (hub.Deps, error) {
@@ -165,6 +170,9 @@ type ConfigError struct {
 
 // Error names the variable first.
 func (e *ConfigError) Error() string {
+	if cause := e.Cause.Error(); strings.HasPrefix(cause, e.Variable+": ") { // the vault names it already, with the next step
+		return cause
+	}
 	return fmt.Sprintf("%s: %s: %v", e.Variable, e.Problem, e.Cause)
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -14,8 +15,21 @@ type requestsCmd struct {
 
 type requestsListCmd struct {
 	output
-	Status string `help:"Only requests in this state." placeholder:"STATE"`
-	Limit  int    `default:"50" help:"At most so many."`
+	page
+	Status string `enum:"all,pending,in_progress,credentials_received,migrating,completed,failed,cancelled" default:"all" help:"Only requests in this state: ${enum}."`
+}
+
+// page bounds a listing.
+type page struct {
+	Limit int `default:"50" help:"At most so many."`
+}
+
+// Validate is called by the parser.
+func (p page) Validate() error {
+	if p.Limit < 1 {
+		return errors.New("--limit must be 1 or more")
+	}
+	return nil
 }
 
 // Help is shown by --help.
@@ -36,7 +50,11 @@ type requestLine struct {
 // Run lists them.
 func (c requestsListCmd) Run(e *env) error {
 	return e.with(func(core *app.Core) error {
-		rs, err := core.Service.ListRequests(e.ctx, hub.RequestFilter{State: hub.State(c.Status), Limit: c.Limit}, false)
+		state := hub.State(c.Status)
+		if c.Status == "all" {
+			state = ""
+		}
+		rs, err := core.Service.ListRequests(e.ctx, hub.RequestFilter{State: state, Limit: c.Limit}, false)
 		if err != nil {
 			return err
 		}
@@ -56,7 +74,7 @@ type tenantsCmd struct {
 
 type tenantsListCmd struct {
 	output
-	Limit int `default:"50" help:"At most so many."`
+	page
 }
 
 // Help is shown by --help.
@@ -65,7 +83,7 @@ func (tenantsListCmd) Help() string { return "Example:\n  kitshub tenants list -
 type tenantLine struct {
 	ID       string          `json:"id"`
 	Company  string          `json:"company_name"`
-	State    hub.TenantState `json:"state"`
+	Status   hub.TenantState `json:"status"`
 	Provider string          `json:"provider"`
 	Place    string          `json:"place"`
 	Catalog  string          `json:"catalog_version"`
@@ -85,7 +103,7 @@ func (c tenantsListCmd) Run(e *env) error {
 			list[i] = tenantLine{t.ID, t.Customer.CompanyName, t.State, t.Backend.Provider, t.Backend.Place, t.CatalogVersion, t.SizeBytes}
 			rows[i] = []string{t.ID, t.Customer.CompanyName, string(t.State), t.Backend.Provider, t.Backend.Place, t.CatalogVersion, strconv.FormatInt(t.SizeBytes, 10)}
 		}
-		return c.print(e.Out, list, []string{"ID", "COMPANY", "STATE", "PROVIDER", "PLACE", "CATALOG", "BYTES"}, rows)
+		return c.print(e.Out, list, []string{"ID", "COMPANY", "STATUS", "PROVIDER", "PLACE", "CATALOG", "BYTES"}, rows)
 	})
 }
 
@@ -105,6 +123,9 @@ func (migrateCmd) Run(e *env) error {
 }
 
 type versionCmd struct{}
+
+// Help is shown by --help.
+func (versionCmd) Help() string { return "Example:\n  kitshub version" }
 
 // Run prints the version.
 func (versionCmd) Run(e *env) error { return writeLine(e.Out, Version()) }

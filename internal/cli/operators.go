@@ -70,6 +70,9 @@ func (e *env) readPassword(file string) (string, error) {
 
 type operatorsListCmd struct{ output }
 
+// Help is shown by --help.
+func (operatorsListCmd) Help() string { return "Example:\n  kitshub operators list -o json" }
+
 // Run lists them.
 func (c operatorsListCmd) Run(e *env) error {
 	return e.with(func(core *app.Core) error {

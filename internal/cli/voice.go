@@ -27,7 +27,7 @@ func fail(io Stdio, err error) int {
 	if errors.As(err, &problems) {
 		say(io, "the configuration is not right:")
 		for _, p := range problems.Problems {
-			fmt.Fprintf(io.Err, "  %s: %s %s\n", p.Variable, p.Message, p.Fix) //nolint:errcheck // nobody is left to tell
+			fmt.Fprintf(io.Err, "  %v\n", p) //nolint:errcheck // nobody is left to tell
 		}
 		return config.ExitCode
 	}
