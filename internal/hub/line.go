@@ -165,7 +165,7 @@ func (s *Service) KeepLine(ctx context.Context, fed bool) {
 		case <-ctx.Done():
 			return
 		case <-s.line.rebuild:
-			if err := s.rebuildLine(ctx); err != nil && ctx.Err() == nil {
+			if err := s.ReadLine(ctx); err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "the line could not be read; places come from the database until it is", "error", err)
 				time.AfterFunc(lineRetry, s.line.doubt)
 			}
@@ -174,14 +174,15 @@ func (s *Service) KeepLine(ctx context.Context, fed bool) {
 				s.log.WarnContext(ctx, "who has waited long could not be raised", "error", err)
 			}
 		case <-audit.C:
-			if err := s.auditLine(ctx); err != nil && ctx.Err() == nil {
+			if err := s.AuditLine(ctx); err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "the line could not be held against the database", "error", err)
 			}
 		}
 	}
 }
 
-func (s *Service) rebuildLine(ctx context.Context) error {
+// ReadLine builds the index anew from the database; from then on it answers. Called by KeepLine.
+func (s *Service) ReadLine(ctx context.Context) error {
 	begun := time.Now()
 	err := s.line.idx.Reset(func(add func(queue.Change)) error {
 		return s.store.Read(ctx, func(tx Tx) error {
@@ -203,8 +204,8 @@ func (s *Service) rebuildLine(ctx context.Context) error {
 	return nil
 }
 
-// auditLine compares count and versions with the database. A line that changes all the while cannot be compared; the next time may do.
-func (s *Service) auditLine(ctx context.Context) error {
+// AuditLine compares count and versions with the database. A line that changes all the while cannot be compared; the next time may do.
+func (s *Service) AuditLine(ctx context.Context) error {
 	if !s.line.sound.Load() {
 		return nil
 	}
