@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -92,11 +93,12 @@ func (f Feed) run(r *http.Request, s *stream, snap Snapshot) {
 	if s.write(fmt.Sprintf("retry: %d\n\n", reconnect.Milliseconds())) != nil || f.send(s, snap, &last) != nil {
 		return
 	}
-	beat, reread := time.NewTicker(pace.Beat), time.NewTicker(pace.Reread)
+	// The first look comes at a drawn moment, or all who watched a hub that was started anew would look at once, for ever.
+	beat, reread := time.NewTicker(pace.Beat), time.NewTimer(rand.N(pace.Reread)) //nolint:gosec // jitter needs no secrecy
 	defer beat.Stop()
 	defer reread.Stop()
 	gap := time.After(pace.Gap)
-	for changed := false; ; {
+	for changed, look := false, false; ; {
 		line := f.Line
 		if !snap.Line {
 			line = nil
@@ -117,12 +119,13 @@ func (f Feed) run(r *http.Request, s *stream, snap Snapshot) {
 		case <-line:
 			changed = true
 		case <-reread.C:
-			changed = true
+			look = true
+			reread.Reset(pace.Reread)
 		}
-		if !changed || gap != nil {
+		if !changed && !look || gap != nil {
 			continue
 		}
-		changed, gap = false, time.After(pace.Gap)
+		told := last
 		fresh, err := f.read(r.Context())
 		if final(err) {
 			return
@@ -133,6 +136,11 @@ func (f Feed) run(r *http.Request, s *stream, snap Snapshot) {
 				return
 			}
 		}
+		// A look that found nothing new must not hold back the change that comes right after it.
+		if changed || last != told {
+			gap = time.After(pace.Gap)
+		}
+		changed, look = false, false
 	}
 }
 
