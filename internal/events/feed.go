@@ -103,11 +103,11 @@ func (f *Feed) hear(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
 		if conn.IsClosed() {
-			return errors.New("the connection was closed")
+			return err
 		}
 	}
 }
