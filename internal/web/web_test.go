@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -146,6 +148,34 @@ func TestTraceparent(t *testing.T) {
 			t.Errorf("%q: %q", h, got)
 		}
 	}
+}
+
+// At most two events a second, also where a slow reading of the state is followed by a quick one.
+func TestEventsKeepTheirDistance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, leave := context.WithTimeout(t.Context(), time.Minute)
+		defer leave()
+		var told []time.Time
+		n := 0
+		f := web.Feed{Name: "status", Pace: web.Pace{Reread: time.Millisecond}, Read: func(context.Context) (web.Snapshot, error) {
+			if n++; n%2 == 0 {
+				time.Sleep(400 * time.Millisecond)
+			}
+			told = append(told, time.Now())
+			return web.Snapshot{ID: strconv.Itoa(n), Data: []byte("x")}, nil
+		}}
+		if err := f.Serve(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)); err != nil {
+			t.Error(err)
+		}
+		for i := 1; i < len(told); i++ {
+			if d := told[i].Sub(told[i-1]); d < 500*time.Millisecond {
+				t.Errorf("event %d comes %s after the one before", i, d)
+			}
+		}
+		if len(told) < 50 {
+			t.Errorf("only %d events in a minute", len(told))
+		}
+	})
 }
 
 // One who does not read is cut off by the deadline of a write, and holds nobody else up.
