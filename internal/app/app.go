@@ -122,7 +122,7 @@ func (a *App) Run(ctx context.Context, told Listening) (err error) {
 		if err != nil {
 			return errors.Join(&ConfigError{"METRICS_ADDR", "the hub cannot listen there", err}, servers[0].Close(), a.stop(ctx))
 		}
-		m := a.server(a.Metrics.Handler())
+		m := a.server(a.metricsAlone())
 		servers = append(servers, m)
 		go func() { failed <- m.Serve(mln) }()
 	}

@@ -25,11 +25,7 @@ func (a *App) routes() http.Handler {
 		mux.Handle(prefix, open(api))
 	}
 	if a.Config.MetricsAddr == "" {
-		mux.Handle("GET /metrics", a.Metrics.Handler())
-		mux.HandleFunc("/metrics", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", "GET, HEAD")
-			httpapi.Refuse(w, r, hub.E(hub.CodeMethodNotAllowed, "This path does not take this method.", "Use GET or HEAD."))
-		})
+		a.mountMetrics(mux)
 	}
 	mux.Handle("/", pages)
 	tidy := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,4 +36,22 @@ func (a *App) routes() http.Handler {
 		mux.ServeHTTP(w, r)
 	})
 	return web.Common(web.Options{Log: a.Log, Observe: a.Metrics.ObserveHTTP, HTTPS: web.IsHTTPS(a.Config.PublicURL)})(tidy)
+}
+
+func (a *App) mountMetrics(mux *http.ServeMux) {
+	mux.Handle("GET /metrics", a.Metrics.Handler())
+	mux.HandleFunc("/metrics", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD")
+		httpapi.Refuse(w, r, hub.E(hub.CodeMethodNotAllowed, "This path does not take this method.", "Use GET or HEAD."))
+	})
+}
+
+// metricsAlone is what METRICS_ADDR serves: the metrics and nothing else.
+func (a *App) metricsAlone() http.Handler {
+	mux := http.NewServeMux()
+	a.mountMetrics(mux)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		httpapi.Refuse(w, r, hub.E(hub.CodeNotFound, "There is nothing at this path.", "Ask for /metrics; the hub itself is at PUBLIC_URL."))
+	})
+	return mux
 }
