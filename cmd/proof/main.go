@@ -24,6 +24,7 @@ import (
 	"github.com/kitshub/kitshub/internal/proof/goldencopy"
 	"github.com/kitshub/kitshub/internal/proof/indexstart"
 	"github.com/kitshub/kitshub/internal/proof/kill9"
+	"github.com/kitshub/kitshub/internal/proof/place"
 	"github.com/kitshub/kitshub/internal/proof/placehttp"
 	"github.com/kitshub/kitshub/internal/proof/placekit"
 	"github.com/kitshub/kitshub/internal/proof/streams"
@@ -64,6 +65,10 @@ var proofs = []proof{
 			return forecast.Run(ctx, o, forecastFlags)
 		},
 		flags: forecastFlags.Register,
+	},
+	{
+		name: "place", unit: "requests pending", n: 1_000_000, caught: 5000, engines: []string{check.Postgres, check.SQLite},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return place.Run(ctx, o) },
 	},
 	{
 		name: "place-http", unit: "requests pending", n: 1_000_000, caught: 2000, engines: []string{check.Postgres, check.SQLite},

@@ -132,7 +132,7 @@ func without(ctx context.Context, db *sql.DB, query string) (remake []string, er
 	return remake, nil
 }
 
-// rowsAtOnce is how many rows one statement carries on SQLite.
+// rowsAtOnce is how many rows one statement carries.
 const rowsAtOnce = 50
 
 func (w *World) seedSQLite(ctx context.Context, tables []table, bar *progress.Bar) error {
@@ -169,17 +169,8 @@ func (w *World) seedSQLite(ctx context.Context, tables []table, bar *progress.Ba
 func (t table) insert(ctx context.Context, tx *sql.Tx, bar *progress.Bar) error {
 	for at := 0; at < t.n; {
 		some := min(rowsAtOnce, t.n-at)
-		var text strings.Builder
-		fmt.Fprintf(&text, "INSERT INTO %s (%s) VALUES ", t.name, strings.Join(t.columns, ", "))
-		var args []any
-		for k := range some {
-			if k > 0 {
-				text.WriteString(", ")
-			}
-			text.WriteString("(?" + strings.Repeat(", ?", len(t.columns)-1) + ")")
-			args = append(args, t.row(at+k)...)
-		}
-		if _, err := tx.ExecContext(ctx, text.String(), args...); err != nil {
+		part := table{t.name, t.columns, some, func(i int) []any { return t.row(at + i) }}
+		if err := part.write(ctx, tx); err != nil {
 			return err
 		}
 		at += some

@@ -1,0 +1,235 @@
+//go:build unix
+
+package place
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kitshub/kitshub/internal/proof/check"
+	"github.com/kitshub/kitshub/internal/proof/placekit"
+	"github.com/kitshub/kitshub/internal/proof/progress"
+	"github.com/kitshub/kitshub/internal/queue"
+)
+
+// bench takes the turns.
+type bench struct {
+	res   *Result
+	o     check.Options
+	line  *placekit.Line
+	mover *mover
+	world *placekit.World
+	redis *redis // or nil
+}
+
+// round is what one turn of all measured.
+type round struct {
+	reads, p50, p99, moves     float64
+	sql, sqlP50                float64
+	redis, pipelined, inserted float64
+}
+
+func (b *bench) run(ctx context.Context) error {
+	each := longRound
+	if b.o.N < fewIn {
+		each = short
+	}
+	bar := progress.New(b.o.Log, "rounds", rounds)
+	defer bar.Close()
+	moved := 0.0
+	all := make([]round, 0, rounds)
+	for i := range rounds {
+		r := round{}
+		before := heap()
+		b.inProcess(ctx, each, uint64(i), &r) //nolint:gosec // small
+		if i == 0 {
+			moved = heap() - before - float64(len(b.mover.came)+len(b.mover.left))*changeMB
+		}
+		b.middle(&r, i)
+		if err := b.bringAcross(ctx); err != nil {
+			return err
+		}
+		if err := b.bySQL(ctx, &r); err != nil {
+			return err
+		}
+		if b.redis != nil {
+			if err := b.byRedis(each, &r); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(b.o.Log, "round %d: %.0f reads/s p50 %.2f µs p99 %.2f µs beside %.0f moves/s; SQL %.1f/s; Redis %.0f/s, pipelined %.0f/s; %.0f inserts/s\n",
+			i+1, r.reads, r.p50, r.p99, r.moves, r.sql, r.redis, r.pipelined, r.inserted)
+		all = append(all, r)
+		bar.Add(1)
+	}
+	b.res.IndexMBMoved = round2(b.res.IndexMB + max(0, moved))
+	b.sum(all)
+	return nil
+}
+
+// changeMB is about what the record keeps of one change.
+const changeMB = 200.0 / mb
+
+func (b *bench) sum(all []round) {
+	of := func(f func(round) float64) float64 {
+		var x []float64
+		for _, r := range all {
+			x = append(x, f(r))
+		}
+		return check.Median(x)
+	}
+	res := b.res
+	res.PerS, res.P50US, res.P99US = round2(of(func(r round) float64 { return r.reads })), of(func(r round) float64 { return r.p50 }), of(func(r round) float64 { return r.p99 })
+	res.MovesPerS, res.InsertsPerS = round2(of(func(r round) float64 { return r.moves })), round2(of(func(r round) float64 { return r.inserted }))
+	res.SQLPerS, res.SQLP50MS = round2(of(func(r round) float64 { return r.sql })), round2(of(func(r round) float64 { return r.sqlP50 }))
+	res.RatioSQL = round2(of(func(r round) float64 { return r.reads / r.sql }))
+	if b.redis != nil {
+		one, many := round2(of(func(r round) float64 { return r.reads / r.redis })), round2(of(func(r round) float64 { return r.reads / r.pipelined }))
+		res.RatioRedis, res.RatioPipelined = &one, &many
+		res.RedisPerS, res.RedisPipelined = round2(of(func(r round) float64 { return r.redis })), round2(of(func(r round) float64 { return r.pipelined }))
+	}
+}
+
+// timedEvery is which reads are timed one by one; timing all would mostly measure the clock.
+const timedEvery = 32
+
+// inProcess reads with as many goroutines as there are processors while the line moves.
+func (b *bench) inProcess(ctx context.Context, each time.Duration, seed uint64, r *round) {
+	ctx, cancel := context.WithTimeout(ctx, each)
+	defer cancel()
+	var moving, reading sync.WaitGroup
+	moving.Go(func() { r.moves = b.mover.keepMoving(ctx) })
+	readers := runtime.GOMAXPROCS(0)
+	counts, took := make([]int, readers), make([][]float64, readers)
+	begun := time.Now()
+	for k := range readers {
+		reading.Go(func() { counts[k], took[k] = b.read(ctx, rand.New(rand.NewPCG(seed, uint64(k)))) }) //nolint:gosec // small
+	}
+	reading.Wait()
+	elapsed := time.Since(begun).Seconds()
+	moving.Wait()
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	all := slices.Sorted(slices.Values(slices.Concat(took...)))
+	r.reads, r.p50, r.p99 = float64(total)/elapsed, placekit.Percentile(all, 50), placekit.Percentile(all, 99)
+}
+
+// read asks for places of customers drawn at random; it gives how many and how long the timed ones took, in microseconds.
+func (b *bench) read(ctx context.Context, r *rand.Rand) (n int, took []float64) {
+	slots := b.mover.slots
+	for ctx.Err() == nil {
+		for range timedEvery - 1 {
+			b.mover.idx.Place(slots[r.IntN(len(slots))].get().ID)
+		}
+		id := slots[r.IntN(len(slots))].get().ID
+		begun := time.Now()
+		p, ok := b.mover.idx.Place(id)
+		took = append(took, float64(time.Since(begun).Nanoseconds())/1000)
+		if n += timedEvery; ok && (p.Position < 1 || p.Position > len(slots)+1) {
+			b.res.Violate("%s stands at %d of %d", id, p.Position, len(slots))
+		}
+	}
+	return n, took
+}
+
+// middle puts customers into the middle of the line, one by one, and takes them out again.
+func (b *bench) middle(r *round, number int) {
+	g := rand.New(rand.NewPCG(uint64(number), 8)) //nolint:gosec // the same each time
+	n := min(insertsAtMost, max(insertsAtLeastPerRun, b.o.N/rounds))
+	news := make([]queue.Change, n)
+	for i := range news {
+		w := b.line.All[g.IntN(len(b.line.All))]
+		w.ID = placekit.ID("req_", w.At, g)
+		news[i] = joined(w, 1)
+	}
+	begun := time.Now()
+	for _, c := range news {
+		b.mover.idx.Apply(c)
+	}
+	r.inserted = float64(n) / time.Since(begun).Seconds()
+	for _, c := range news {
+		b.mover.idx.Apply(queue.Change{ID: c.ID, Version: 2})
+	}
+}
+
+// bringAcross makes the changes of this round in the database and in Redis.
+func (b *bench) bringAcross(ctx context.Context) error {
+	err := b.world.Replace(ctx, b.mover.left, b.mover.came)
+	if b.redis != nil {
+		err = errors.Join(err, b.redis.replace(b.mover.left, b.mover.came))
+	}
+	b.mover.taken()
+	return err
+}
+
+// bySQL asks the two queries for customers drawn at random and compares.
+func (b *bench) bySQL(ctx context.Context, r *round) error {
+	n := comparedBySQL
+	if b.o.N < fewIn {
+		n = comparedBySQLAtFew
+	}
+	var took []float64
+	var total time.Duration
+	for range n {
+		id := b.someone()
+		begun := time.Now()
+		want, err := b.world.PlaceBySQL(ctx, id)
+		d := time.Since(begun)
+		if err != nil {
+			return err
+		}
+		total += d
+		took = append(took, float64(d.Microseconds())/1000)
+		b.compare("SQL", id, want)
+	}
+	r.sql, r.sqlP50 = float64(n)/total.Seconds(), check.Median(took)
+	return nil
+}
+
+func (b *bench) byRedis(each time.Duration, r *round) error {
+	for range comparedByRedis / 10 {
+		ids := make([]string, 10)
+		for i := range ids {
+			ids[i] = b.someone()
+		}
+		ranks, err := b.redis.ranks(ids)
+		if err != nil {
+			return err
+		}
+		for i, rank := range ranks {
+			b.compare("Redis", ids[i], rank+1)
+		}
+	}
+	ids := make([]string, 1<<14)
+	for i := range ids {
+		ids[i] = b.someone()
+	}
+	var err error
+	if r.redis, err = b.redis.rate(ids, each/2, 1); err != nil {
+		return err
+	}
+	r.pipelined, err = b.redis.rate(ids, each/2, pipelined)
+	return err
+}
+
+func (b *bench) someone() string {
+	return b.mover.slots[b.mover.r.IntN(len(b.mover.slots))].get().ID
+}
+
+func (b *bench) compare(with, id string, want int) {
+	b.res.Compared++
+	p, ok := b.mover.idx.Place(id)
+	if !ok {
+		b.res.Violate("%s is at place %d by %s and not in the index", id, want, with)
+	} else if p.Position != want {
+		b.res.Violate("%s is at place %d by %s and at %d by the index", id, want, with, p.Position)
+	}
+}
