@@ -68,10 +68,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 		a.feed = events.NewFeed(pool, core.Service, log)
 	}
 	a.Metrics.SetVersion(version)
-	a.Metrics.SetQueueDepth(func(ctx context.Context) ([3]int, error) {
-		st, err := core.Service.Stats(ctx)
-		return st.Pending, err
-	})
+	a.Metrics.SetQueueDepth(core.Service.Depth)
 	a.handler = a.routes()
 	return a, nil
 }

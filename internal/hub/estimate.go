@@ -294,8 +294,11 @@ func (o *outlook) service(w Way, plan string, now time.Time) forecast.Answer {
 	return a
 }
 
-// first is the forecast to be kept with a request that joins now.
+// first is the forecast to be kept with a request that joins now; without an outlook it is unknown.
 func (o *outlook) first(r *Request, ahead int) *FirstForecast {
+	if o == nil {
+		return &FirstForecast{Basis: forecast.Unknown, Ahead: ahead, Busy: ahead > 0}
+	}
 	a := o.curves[r.Way].At(ahead, r.Priority, r.Plan)
 	l := o.lines[r.Way]
 	return &FirstForecast{Basis: a.Basis, Ahead: ahead, Busy: ahead > 0 || len(l.InService) >= l.Servers, Start: a.Start, Ready: a.Ready}

@@ -42,8 +42,8 @@ func (s *Service) SignUp(ctx context.Context, in SignUp) (SignedUp, error) {
 		return SignedUp{}, err
 	}
 	o, err := s.outlook(ctx, plan.Provisioning, s.line.waiting(plan.Provisioning))
-	if err != nil {
-		return SignedUp{}, err
+	if err != nil { // the line is worth more than a word about it
+		s.log.WarnContext(ctx, "a sign-up goes without a forecast", "error", err)
 	}
 	return mutate(ctx, s, func(u *unit) (SignedUp, error) {
 		now := u.Now()

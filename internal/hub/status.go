@@ -230,12 +230,25 @@ type Stats struct {
 func (s *Service) Stats(ctx context.Context) (Stats, error) {
 	return view(ctx, s, func(tx Tx) (Stats, error) {
 		now := tx.Now()
-		c, err := tx.Counts(ctx, now.Truncate(24*time.Hour))
-		if _, ok := s.line.usable(); ok && err == nil {
+		_, indexed := s.line.usable()
+		c, err := tx.Counts(ctx, now.Truncate(24*time.Hour), !indexed)
+		if indexed && err == nil {
 			s.countWaiting(&c)
 		}
 		return Stats{c, now}, err
 	})
+}
+
+// Depth counts who waits, by priority.
+func (s *Service) Depth(ctx context.Context) ([3]int, error) {
+	if _, ok := s.line.usable(); ok {
+		var c Counts
+		c.ByState = map[State]int{}
+		s.countWaiting(&c)
+		return c.Pending, nil
+	}
+	st, err := s.Stats(ctx)
+	return st.Pending, err
 }
 
 // countWaiting takes who waits from the index.

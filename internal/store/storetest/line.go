@@ -232,7 +232,7 @@ func countsMatchModel(t *testing.T, s hub.Store) {
 				}
 			}
 			day := tx.Now().Truncate(24 * time.Hour)
-			got, err := tx.Counts(ctx, day)
+			got, err := tx.Counts(ctx, day, true)
 			if err != nil {
 				rt.Fatal(err)
 			}

@@ -13,8 +13,15 @@ ALTER TABLE requests ADD COLUMN ready_ms BIGINT;  -- sign-up to ready
 ALTER TABLE requests ADD COLUMN raised_at TEXT COLLATE "C";    -- when waiting last raised its priority
 CREATE INDEX requests_arrived ON requests (way, enqueued_at);
 CREATE INDEX requests_due ON requests (way, first_due_at) WHERE first_busy = 1;
+-- What the operators' numbers count.
+CREATE INDEX requests_states ON requests (state) WHERE state <> 'pending';
+CREATE INDEX requests_finished ON requests (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX requests_overdue ON requests (overdue_at) WHERE state <> 'completed' AND state <> 'cancelled';
 
 -- +goose Down
+DROP INDEX requests_overdue;
+DROP INDEX requests_finished;
+DROP INDEX requests_states;
 DROP INDEX requests_due;
 DROP INDEX requests_arrived;
 ALTER TABLE requests DROP COLUMN raised_at;
