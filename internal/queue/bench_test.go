@@ -225,6 +225,7 @@ func traffic(x *Index, write func(Change) bool, perSecond int, stop <-chan struc
 	}
 }
 
+// releases are people who belong anywhere in the line.
 func releases(n int) []Change {
 	r := rand.New(rand.NewPCG(5, 6))
 	return compacted(n, func(int) Change {
@@ -235,7 +236,39 @@ func releases(n int) []Change {
 	})
 }
 
-// Releases: people come back to where they stood, anywhere in a line of a million.
+// People who were claimed come back to where they stood.
+func BenchmarkRelease1M(b *testing.B) {
+	x := New(Remember(b.N))
+	back := releases(b.N)
+	err := x.Reset(func(add func(Change)) error {
+		for _, c := range people() {
+			add(c)
+		}
+		for _, c := range back {
+			add(Change{ID: c.ID, Version: c.Version})
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range back {
+		back[i].Version++
+	}
+	runtime.GC()
+	b.ResetTimer()
+	used := cpu()
+	for _, c := range back {
+		x.Apply(c)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "inserts/s")
+	b.ReportMetric(float64((cpu()-used).Nanoseconds())/float64(b.N), "cpu-ns/op")
+	if x.Len() != million+b.N {
+		b.Fatal(x.Len())
+	}
+}
+
+// Late commits: people nobody has heard of, anywhere in a line of a million.
 func BenchmarkInsertMiddle1M(b *testing.B) {
 	x := loaded(b, people())
 	fresh := releases(b.N)
