@@ -163,6 +163,8 @@ type Ahead struct {
 type RequestStore interface {
 	InsertCustomer(ctx context.Context, c *Customer) error
 	CustomerByEmail(ctx context.Context, email string) (*Customer, error)
+	// UpdateCustomer writes everything but id, email and when it was made.
+	UpdateCustomer(ctx context.Context, c *Customer) error
 	// LiveRequest finds the customer's request that is not cancelled, if any; found is false otherwise.
 	LiveRequest(ctx context.Context, customerID string) (r *Request, found bool, err error)
 

@@ -108,7 +108,9 @@ func (s *Service) customerFor(ctx context.Context, u *unit, in SignUp) (*Custome
 		if live {
 			return nil, CustomerExists()
 		}
-		return c, nil // signed up before and cancelled: the same customer, a new request
+		// Signed up before and cancelled: the same customer as they describe themselves now, and a new request.
+		c.CompanyName, c.ContactName, c.Phone, c.Billing = in.CompanyName, in.ContactName, in.Phone, in.Billing
+		return c, u.UpdateCustomer(ctx, c)
 	case IsCode(err, CodeNotFound):
 		c = &Customer{
 			ID: NewID("cus_", u.Now()), Email: in.Email, CompanyName: in.CompanyName, ContactName: in.ContactName,

@@ -84,7 +84,7 @@ func TestSignUpChecksEverythingAtOnce(t *testing.T) {
 			equal(t, "wrong fields", fieldsOf(t, err), c.want)
 		})
 	}
-	counts := hubtest.Get(r, func(ctx context.Context, tx hub.Tx) (hub.Counts, error) { return tx.Counts(ctx, testNow()) })
+	counts := hubtest.Get(r, func(ctx context.Context, tx hub.Tx) (hub.Counts, error) { return tx.Counts(ctx, testNow(), true) })
 	equal(t, "requests made", counts.Pending, [3]int{0, 3, 0})
 }
 
@@ -210,4 +210,22 @@ func TestEmails(t *testing.T) {
 			t.Errorf("%q: %v", email, err)
 		}
 	}
+}
+
+// TestAgainAfterCancel: the same customer, as they describe themselves now, found by the new name and not by the old.
+func TestAgainAfterCancel(t *testing.T) {
+	hubtest.OnBoth(t, func(t *testing.T, r *hubtest.Rig) {
+		first := r.Join("again@example.com", "starter")
+		_, err := r.CancelByCustomer(t.Context(), first.StatusToken)
+		fine(t, err)
+		in := good()
+		in.Email, in.CompanyName, in.ContactName = "again@example.com", "Neue Firma", "Jo Neu"
+		second, err := r.SignUp(t.Context(), in)
+		fine(t, err)
+		equal(t, "customer", second.Customer.ID, first.Customer.ID)
+		equal(t, "name", r.Row(second.Request.ID).Customer, hub.CustomerRef{Email: "again@example.com", CompanyName: "Neue Firma", ContactName: "Jo Neu"})
+		found, err := r.ListRequests(t.Context(), hub.RequestFilter{Query: "NEUE", Limit: 10}, false)
+		fine(t, err)
+		equal(t, "requests found by the new name", len(found), 2)
+	})
 }

@@ -18,11 +18,23 @@ func (t *Tx) InsertCustomer(ctx context.Context, c *hub.Customer) error {
 		INSERT INTO customers (id, email, company_name, contact_name, phone, billing, search, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		c.ID, c.Email, c.CompanyName, c.ContactName, c.Phone, asJSON{c.Billing},
-		strings.ToLower(c.Email+"\n"+c.CompanyName+"\n"+c.ContactName), stamp(c.CreatedAt))
+		searchText(c), stamp(c.CreatedAt))
 	if isUnique(err) {
 		return hub.CustomerExists()
 	}
 	return err
+}
+
+// UpdateCustomer implements hub.RequestStore.
+func (t *Tx) UpdateCustomer(ctx context.Context, c *hub.Customer) error {
+	return changedOne(t.tx.ExecContext(ctx, `
+		UPDATE customers SET company_name = $2, contact_name = $3, phone = $4, billing = $5, search = $6 WHERE id = $1`,
+		c.ID, c.CompanyName, c.ContactName, c.Phone, asJSON{c.Billing}, searchText(c)))
+}
+
+// searchText is what a listing's search looks in.
+func searchText(c *hub.Customer) string {
+	return strings.ToLower(c.Email + "\n" + c.CompanyName + "\n" + c.ContactName)
 }
 
 // CustomerByEmail implements hub.RequestStore.
