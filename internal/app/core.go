@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/kitshub/kitshub/internal/auth"
 	"github.com/kitshub/kitshub/internal/catalog"
 	"github.com/kitshub/kitshub/internal/config"
@@ -111,12 +113,34 @@ func openStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 		if err == nil {
 			return st, nil
 		}
+		if bad := turnedAway(err); bad != nil {
+			return nil, errors.Join(bad, st.Close())
+		}
 		select {
 		case <-ctx.Done():
 			return nil, errors.Join(noDatabase(err), st.Close())
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// turnedAway tells what a Postgres that answers has against DATABASE_URL; nil where waiting may help. The server's own words name user and
+// database, which are parts of the setting, so they are not repeated.
+func turnedAway(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return nil
+	}
+	p := config.Problem{Variable: "DATABASE_URL"}
+	switch {
+	case pg.Code == "3D000": // https://www.postgresql.org/docs/current/errcodes-appendix.html
+		p.Message, p.Fix = "the server has no such database", "Make it by createdb, or correct the name."
+	case strings.HasPrefix(pg.Code, "28"):
+		p.Message, p.Fix = "the server does not let this user in", "Correct user and password, or the server's pg_hba.conf."
+	default:
+		return nil
+	}
+	return &config.Error{Problems: []config.Problem{p}}
 }
 
 // noDatabase is no ConfigError: the address may be right and the server only late, so it is worth starting again.
