@@ -154,6 +154,11 @@ func TestSignUpInABrowser(t *testing.T) {
 		t.Errorf("the place is %q", got)
 	}
 	value[string](w, `window.mark = "not loaded again"`)
+	urgent := r.signUp("urgent@company.example", "Eilige GmbH", "enterprise")
+	w.until(`document.querySelector("[data-announce]").textContent.endsWith("ahead of you. A company with a higher plan joined before you.") && document.querySelector("[data-why]").innerText.includes("higher plan")`)
+	_, err := r.Service.CancelByCustomer(t.Context(), urgent.StatusToken)
+	ok(t, err)
+	w.until(`document.querySelector("[data-why]").hidden && document.querySelector(".place").lastChild.data === "1"`)
 	w.do(chromedp.Evaluate[chromedp.Void](`window.seen = []; new MutationObserver(() => {
 		const s = document.querySelector("#live > div").dataset.state; if (seen.at(-1) !== s) seen.push(s);
 	}).observe(document.getElementById("live"), {subtree: true, childList: true, attributes: true, characterData: true})`))
@@ -202,12 +207,12 @@ func TestConsoleInABrowser(t *testing.T) {
 	w.follow(
 		chromedp.SendKeys("#f-email", adminMail), chromedp.SendKeys("#f-password", password), chromedp.Click("main .button"),
 	)
-	w.until(`location.pathname === "/console" && document.querySelectorAll("tbody tr").length === 5`)
+	w.until(`location.pathname === "/console" && document.querySelectorAll("#live tbody tr").length === 5`)
 	w.until(`document.querySelector("[data-online]:not([hidden], .off)") !== null`)
 	value[string](w, `window.mark = "same"`)
 	r.signUp("late@company.example", "Späte Anmeldung eG", "enterprise")
-	w.until(`document.querySelectorAll("tbody tr").length === 6 && window.mark === "same"`)
-	w.follow(chromedp.Click("tbody tr:nth-child(2) .acts button"))
+	w.until(`document.querySelectorAll("#live tbody tr").length === 6 && window.mark === "same"`)
+	w.follow(chromedp.Click("#live tbody tr:nth-child(2) .acts button"))
 	w.until(`document.querySelector("[data-flash]") !== null && !location.search.includes("done")`)
 	w.do(chromedp.Navigate(r.URL + "/console?state=all"))
 	w.until(`document.querySelectorAll("tr.mine").length === 1 && [...document.querySelectorAll("td.num")].map(e => e.textContent).join("") === "1–23––" && document.querySelector("[data-online]:not([hidden], .off)") !== null`)
@@ -221,22 +226,27 @@ func TestConsoleInABrowser(t *testing.T) {
 		t.Errorf("%d steps are done", n)
 	}
 	for _, width := range []int64{1280, 390} { // nothing sticks out on either
-		for _, path := range []string{"/", "/status", "/console", "/console?state=all", value[string](w, `location.pathname`)} {
+		for _, path := range []string{"/", "/status", "/forecast", "/console", "/console?state=all", "/console?operators=3&pool=x", "/console?operators=3&pool=20", value[string](w, `location.pathname`)} {
 			w.do(chromedp.EmulateViewport(width, 844), chromedp.Navigate(r.URL+path))
 			if over := value[int](w, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
 				t.Errorf("%s at %d is %d pixels too wide", path, width, over)
 			}
 		}
 	}
+	<-w.bad // the browser notes the answers 422 to what was wrong, and nothing else
+	<-w.bad
 	w.quiet()
 
+	w.do(chromedp.Navigate(r.URL + "/forecast"))
+	w.until(`document.querySelectorAll(".meter").length > 0`)
+	w.picture("forecast", 860)
 	w.do(chromedp.Navigate(r.URL + "/console"))
-	w.until(`document.querySelector("[data-online]:not([hidden], .off)") !== null && document.querySelectorAll("tbody tr").length === 3`)
+	w.until(`document.querySelector("[data-online]:not([hidden], .off)") !== null && document.querySelectorAll("#live tbody tr").length === 3`)
 	w.do(chromedp.Evaluate[chromedp.Void](`window.lights = []; new MutationObserver(() => lights.push(document.querySelector("[data-online-text]").textContent)).
 		observe(document.querySelector("[data-online]"), {subtree: true, childList: true})`))
 	r.cut()
 	r.signUp("later@company.example", "Nachzügler", "enterprise")
-	w.until(`lights.includes("Connecting…") && lights.at(-1) === "Live" && document.querySelectorAll("tbody tr").length === 4`)
+	w.until(`lights.includes("Connecting…") && lights.at(-1) === "Live" && document.querySelectorAll("#live tbody tr").length === 4`)
 
 	list, err := r.Service.ListRequests(t.Context(), hub.RequestFilter{State: hub.Completed, Limit: 10}, false)
 	ok(t, err)

@@ -31,6 +31,9 @@ type lineView struct {
 	Feed     string // address of the events
 	AsOf     time.Time
 	Filtered bool
+
+	Record recordView // apart from the line: these do not change while one looks
+	WhatIf whatIfView
 }
 
 type tab struct {
@@ -154,7 +157,18 @@ func (u *ui) showLine(w http.ResponseWriter, r *http.Request, a hub.Actor, f lin
 		return err
 	}
 	v.Done = done[r.URL.Query().Get("done")]
+	if v.WhatIf, err = u.whatIf(r.Context(), r.URL.Query(), f); err != nil {
+		return err
+	}
+	all, err := u.forecastRecords(r.Context())
+	if err != nil {
+		return err
+	}
+	v.Record = u.recordView(all)
 	status := http.StatusOK
+	if v.WhatIf.err != nil {
+		status = statusOf(v.WhatIf.err)
+	}
 	if problem != nil {
 		said := u.refusal(r, problem)
 		v.Problem, status = &said, statusOf(problem)
@@ -164,17 +178,17 @@ func (u *ui) showLine(w http.ResponseWriter, r *http.Request, a hub.Actor, f lin
 
 func (u *ui) lineEvents(w http.ResponseWriter, r *http.Request, _ hub.Actor) error {
 	f := readFilter(r.URL.Query())
-	return u.stream(w, r, part{life: consoleLife, make: func(ctx context.Context) ([]byte, bool, bool, error) {
+	return u.stream(w, r, part{life: consoleLife, make: func(ctx context.Context) (piece, error) {
 		a, err := u.Service.SessionActor(ctx, u.Cookies.Read(r)) // again: who logged out elsewhere sees nothing more
 		if err != nil {
-			return nil, false, false, err
+			return piece{}, err
 		}
 		v, err := u.lineView(ctx, a, f)
 		if err != nil {
-			return nil, false, false, err
+			return piece{}, err
 		}
 		body, err := u.execute("console_line", "live", v)
-		return body, true, false, err
+		return piece{html: body, line: true}, err
 	}})
 }
 

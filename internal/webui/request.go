@@ -71,17 +71,17 @@ func (u *ui) showRequest(w http.ResponseWriter, r *http.Request, a hub.Actor, pr
 
 func (u *ui) requestEvents(w http.ResponseWriter, r *http.Request, _ hub.Actor) error {
 	id := r.PathValue("id")
-	return u.stream(w, r, part{own: id, life: consoleLife, make: func(ctx context.Context) ([]byte, bool, bool, error) {
+	return u.stream(w, r, part{own: id, life: consoleLife, make: func(ctx context.Context) (piece, error) {
 		a, err := u.Service.SessionActor(ctx, u.Cookies.Read(r))
 		if err != nil {
-			return nil, false, false, err
+			return piece{}, err
 		}
 		v, err := u.requestView(ctx, a, id)
 		if err != nil {
-			return nil, false, false, err
+			return piece{}, err
 		}
 		body, err := u.execute("console_request", "live", v)
-		return body, v.Request.State == hub.Pending, false, err
+		return piece{html: body, line: v.Request.State == hub.Pending}, err
 	}})
 }
 

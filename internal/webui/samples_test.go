@@ -132,6 +132,34 @@ func sampleLine(u *ui, a hub.Actor) lineView {
 		line.Place = i + 1
 		v.Rows = append(v.Rows, line)
 	}
+	v.Record, v.WhatIf = u.recordView(sampleRecords()), sampleWhatIf()
+	return v
+}
+
+func sampleRecords() []hub.ForecastRecord {
+	kept := func(plan string, n int) hub.ForecastKept {
+		return hub.ForecastKept{Plan: plan, Started: 2 * n, Waited: n, WaitedP50: n * 52 / 100, WaitedP90: n * 91 / 100, Ready: 2 * n, ReadyP50: n * 81 / 100, ReadyP90: 2*n - 1}
+	}
+	return []hub.ForecastRecord{
+		{Days: 7, Plans: []hub.ForecastKept{kept("enterprise", 12), {Plan: "starter", Started: 640, Ready: 638, ReadyP50: 330, ReadyP90: 590}}, AsOf: sampleNow},
+		{Days: 30, Plans: []hub.ForecastKept{kept("<b>gone", 41), kept("enterprise", 103), kept("starter", 4021)}, AsOf: sampleNow},
+	}
+}
+
+func sampleWhatIf() whatIfView {
+	times := func(start, ready time.Duration, b forecast.Basis) forecast.Answer {
+		return forecast.Answer{Start: forecast.Range{P50: start, P90: 2 * start}, Ready: forecast.Range{P50: ready, P90: 2 * ready}, Basis: b}
+	}
+	v := whatIfView{
+		Operators: field{Name: "operators", Label: "Number of operators", Value: `"<b>"`, Error: &refusal{"INVALID_FIELD", "<b>no</b>", "", ""}},
+		Pool:      field{Name: "pool", Label: "Number of set-ups", Value: "20"}, Keep: []variable{{"q", `"<b>"`}}, Clear: "/console?q=%3Cb%3E",
+	}
+	for _, w := range []hub.WhatIf{
+		{Way: hub.Automatic, Servers: 20, Now: 4, Waiting: 1, Next: times(0, 1200*time.Millisecond, forecast.Measured), AsIs: times(2*time.Second, 4*time.Second, forecast.Measured)},
+		{Way: hub.ByOperator, Servers: 3, Waiting: 1240, Next: times(31*time.Hour, 32*time.Hour, forecast.Prior), AsIs: forecast.Answer{Basis: forecast.Unknown, Why: "Nobody is working <b>and nobody is announced."}},
+	} {
+		v.Ways = append(v.Ways, whatIfWayOf(w))
+	}
 	return v
 }
 

@@ -37,6 +37,7 @@ type featureChoice struct {
 // field is one input with what is wrong about it. Its name is the JSON pointer of the same field in the API.
 type field struct {
 	Name, Label, Type, Value, Auto, Hint string
+	Mode                                 string // of a phone's keyboard
 	Required, Multiline, Half            bool
 	Error                                *refusal
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/forecast"
@@ -77,14 +78,17 @@ func (u *ui) statusEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return u.stream(w, r, part{own: st.Request.ID, make: func(ctx context.Context) ([]byte, bool, bool, error) {
+	last := st
+	return u.stream(w, r, part{own: st.Request.ID, make: func(ctx context.Context) (piece, error) {
 		st, err := u.Service.StatusOf(ctx, token)
 		if err != nil {
-			return nil, false, false, err
+			return piece{}, err
 		}
 		v := u.statusView(st, token)
+		why := wentBack[hub.WentBack(last, st)]
+		last = st
 		body, err := u.execute("status_page", "live", v)
-		return body, v.State == hub.Pending, v.Final, err
+		return piece{html: body, why: why, line: v.State == hub.Pending, last: v.Final}, err
 	}})
 }
 
@@ -130,7 +134,6 @@ func (v *statusView) say(st hub.Status) {
 		default:
 			v.AheadWords = plural(st.Ahead, "company is", "companies are") + " ahead of you."
 		}
-		v.Lead = st.Reason
 		v.forecast(st)
 	case hub.InProgress:
 		v.Tone, v.Headline, v.Lead = "work", "It is your turn", "One of us has your request in hand and is preparing your database."
@@ -153,11 +156,14 @@ func (v *statusView) say(st hub.Status) {
 
 func (v *statusView) forecast(st hub.Status) {
 	if st.Ready.Basis == forecast.Unknown {
+		if st.Request.State == hub.Pending {
+			v.Lead = strings.TrimSpace("No forecast can be given right now. " + st.Reason)
+		}
 		return
 	}
-	v.Ready, v.Basis = span(st.Ready.P50, st.Ready.P90), basis(st.Ready.Basis)
-	if st.Request.State == hub.Pending && st.Ahead > 0 && st.Wait.Basis != forecast.Unknown {
-		v.Starts = span(st.Wait.P50, st.Wait.P90)
+	v.Ready, v.Basis = spanInWords(st.Ready.P50, st.Ready.P90), basis(st.Ready.Basis)
+	if st.Request.State == hub.Pending && st.Wait.Basis != forecast.Unknown {
+		v.Starts = spanInWords(st.Wait.P50, st.Wait.P90)
 	}
 	if st.Request.State != hub.Pending && st.Ready.P90 <= 0 {
 		v.Ready, v.Basis = "any moment; it takes longer than most", ""
@@ -283,13 +289,12 @@ func sortedEnv(c hub.Credentials) []variable {
 	for k, v := range c.Env {
 		env = append(env, variable{k, v})
 	}
-	slices.SortFunc(env, func(a, b variable) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	sortVariables(env)
 	return env
+}
+
+func sortVariables(v []variable) {
+	slices.SortFunc(v, func(a, b variable) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func (u *ui) reveal(w http.ResponseWriter, r *http.Request) error {

@@ -14,7 +14,7 @@ func TestStatusIsFollowedToTheEnd(t *testing.T) {
 	r := newRig(t)
 	s := r.signUp("a@example.com", "<b>O'Neil</b> & Söhne", "basic")
 	v, path := r.visitor(), "/status/"+s.StatusToken
-	p := v.get(path).want(200).has("<b>O'Neil</b> & Söhne", "You are in line", "Usually ready in", "An assumption so far").hasNot("<b>O")
+	p := v.get(path).want(200).has("<b>O'Neil</b> & Söhne", "You are in line", "Usually ready in", "Usually starts in", "Assumed, not measured yet", "How good are our forecasts?").hasNot("<b>O")
 	p.holds(`http-equiv="refresh"`)
 	if got := p.Header.Get("Referrer-Policy"); got != "no-referrer" {
 		t.Errorf("Referrer-Policy %q", got)
@@ -106,6 +106,31 @@ func TestPlaceInLine(t *testing.T) {
 	if html, _ := next(); !strings.Contains(html, "2 companies are ahead of you.") {
 		t.Errorf("after an urgent one: %s", text(html))
 	}
+	v.get("/status/" + s.StatusToken).has("2 companies are ahead of you.").hasNot("A company with a higher plan") // it is news, not a state
+}
+
+// Why a place went back is said once, with the event that moves it.
+func TestAPlaceThatGoesBackSaysWhy(t *testing.T) {
+	r := newRig(t)
+	s := r.signUp("b@example.com", "Second", "starter")
+	next := r.visitor().events("/status/" + s.StatusToken + "/events")
+	until := func(ahead, why string) {
+		t.Helper()
+		for {
+			f := next()
+			if moved := strings.Contains(f.HTML, ahead); moved && f.Why == why {
+				return
+			} else if moved || f.Why != "" {
+				t.Fatalf("why is %q, want %q: %s", f.Why, why, text(f.HTML))
+			}
+		}
+	}
+	until("Nobody is ahead of you", "")
+	urgent := r.signUp("c@example.com", "Urgent", "enterprise")
+	until("1 company is ahead of you.", "A company with a higher plan joined before you.")
+	_, err := r.Service.CancelByCustomer(t.Context(), urgent.StatusToken)
+	ok(t, err)
+	until("Nobody is ahead of you", "")
 }
 
 func TestNoTokenInTheLog(t *testing.T) {

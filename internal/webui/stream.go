@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net/http"
 	"time"
 
@@ -22,13 +23,21 @@ const (
 type part struct {
 	own  string        // the topic it shows, or empty
 	life time.Duration // 0: as long as the reader stays
-	// make renders the part as it is now. line says that the order of the line matters to it, last that it will not change any more.
-	make func(ctx context.Context) (html []byte, line, last bool, err error)
+	make func(ctx context.Context) (piece, error)
+}
+
+// piece is the part as it is now.
+type piece struct {
+	html []byte
+	why  string // what is to be said of this change and of no later one
+	line bool   // the order of the line matters to it
+	last bool   // it will not change any more
 }
 
 // fragment is what the script gets.
 type fragment struct {
 	HTML  string `json:"html,omitempty"`
+	Why   string `json:"why,omitempty"`
 	Last  bool   `json:"last,omitempty"`
 	Pause bool   `json:"pause,omitempty"` // time is over; people say when to go on
 }
@@ -50,17 +59,27 @@ func (u *ui) stream(w http.ResponseWriter, r *http.Request, p part) error {
 		if p.life > 0 && time.Since(begun) > p.life {
 			return snapshot(fragment{Pause: true}, false)
 		}
-		html, line, last, err := p.make(ctx)
+		now, err := p.make(ctx)
 		if err != nil {
 			return web.Snapshot{}, err
 		}
-		return snapshot(fragment{HTML: string(html), Last: last}, line)
+		return snapshot(fragment{HTML: string(now.html), Why: now.why, Last: now.last}, now.line)
 	}
 	return f.Serve(w, r)
 }
 
+// snapshot is a fragment as an event. The reason of a change is no part of its digest: that it needs saying no longer is not news.
 func snapshot(f fragment, line bool) (web.Snapshot, error) {
 	data, err := json.Marshal(f)
-	sum := sha256.Sum256(data)
-	return web.Snapshot{ID: hex.EncodeToString(sum[:8]), Data: data, Line: line}, err
+	sum := sha256.New()
+	_, _ = io.WriteString(sum, f.HTML) // a digest takes everything
+	_, _ = sum.Write([]byte{bit(f.Last), bit(f.Pause)})
+	return web.Snapshot{ID: hex.EncodeToString(sum.Sum(nil)[:8]), Data: data, Line: line}, err
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
 }

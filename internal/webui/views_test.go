@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kitshub/kitshub/internal/forecast"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -27,13 +28,15 @@ func everyPage(t *testing.T) map[string]string {
 			hub.FieldError(hub.CodeMissingField, "plan", "plan is needed.", "Choose one."), hub.FieldError(hub.CodeInvalidField, "features/1", "<b>no</b>", ""),
 			hub.FieldError(hub.CodeInvalidField, "billing_address/zip", "billing_address/zip is long.", "Shorten it."), hub.FieldError(hub.CodeMissingEmail, "email", "An email address is needed.", ""),
 		}})}},
-		"line":    {"console_line", frame{Actor: &a, View: sampleLine(u, a)}},
-		"login":   {"login_form", frame{View: newLogin("", "<b>")}},
-		"setup":   {"setup_form", frame{View: newSetup("t", "<b>", "")}},
-		"lookup":  {"status_lookup", frame{View: lookupView{Email: field{Name: "email", Label: "Email"}}}},
-		"sent":    {"status_lookup", frame{View: lookupView{Sent: true, Email: field{Value: "<b>"}}}},
-		"secrets": {"status_credentials", frame{View: credentialsView{Company: "<b>", Once: true, URL: "x", Env: []variable{{"A", "<b>"}}}}},
-		"error":   {"error_page", frame{View: errorPage{refusal: refusal{"X", "<b>", "<b>", "id"}, Status: 500}}},
+		"line":      {"console_line", frame{Actor: &a, View: sampleLine(u, a)}},
+		"record":    {"forecast_page", frame{View: u.recordView(sampleRecords())}},
+		"no record": {"forecast_page", frame{View: u.recordView([]hub.ForecastRecord{{Days: 7}, {Days: 30}})}},
+		"login":     {"login_form", frame{View: newLogin("", "<b>")}},
+		"setup":     {"setup_form", frame{View: newSetup("t", "<b>", "")}},
+		"lookup":    {"status_lookup", frame{View: lookupView{Email: field{Name: "email", Label: "Email"}}}},
+		"sent":      {"status_lookup", frame{View: lookupView{Sent: true, Email: field{Value: "<b>"}}}},
+		"secrets":   {"status_credentials", frame{View: credentialsView{Company: "<b>", Once: true, URL: "x", Env: []variable{{"A", "<b>"}}}}},
+		"error":     {"error_page", frame{View: errorPage{refusal: refusal{"X", "<b>", "<b>", "id"}, Status: 500}}},
 	}
 	for _, s := range hub.States {
 		v := u.statusView(sampleStatus(s), "tok")
@@ -116,10 +119,10 @@ func checkLabels(t *testing.T, html string) {
 func TestStatusSaysTheState(t *testing.T) {
 	u := sampleUI()
 	for s, want := range map[hub.State]string{
-		hub.Pending:             "wait|You are in line|2 companies are ahead of you.|3|40 min – 2 h|70 min – 3 h 10 min|done now todo todo|cancel",
-		hub.InProgress:          "work|It is your turn||0||2–5 s|done done now todo|cancel",
-		hub.CredentialsReceived: "work|Setting up your database||0||2–5 s|done done now todo|cancel",
-		hub.Migrating:           "work|Setting up your database||0||2–5 s|done done now todo|",
+		hub.Pending:             "wait|You are in line|2 companies are ahead of you.|3|40 minutes to 2 hours|70 minutes to 3 hours 10 minutes|done now todo todo|cancel",
+		hub.InProgress:          "work|It is your turn||0||2 to 5 seconds|done done now todo|cancel",
+		hub.CredentialsReceived: "work|Setting up your database||0||2 to 5 seconds|done done now todo|cancel",
+		hub.Migrating:           "work|Setting up your database||0||2 to 5 seconds|done done now todo|",
 		hub.Completed:           "good|Your database is ready||0|||done done done done|reveal",
 		hub.Failed:              "bad|This takes longer than it should||0|||done done bad todo|cancel",
 		hub.Cancelled:           "off|You left the line||0|||done bad todo todo|",
@@ -177,9 +180,19 @@ func TestDurationsInWords(t *testing.T) {
 		{4100 * time.Millisecond, 4200 * time.Millisecond, "about 5 s"},
 		{30 * time.Minute, 2 * time.Hour, "30 min – 2 h"},
 		{40 * time.Second, 4 * time.Minute, "40 s – 4 min"},
+		{31 * time.Second, 52 * time.Second, "35–55 s"},
 	} {
 		if got := span(c.p50, c.p90); got != c.want {
 			t.Errorf("span(%v, %v) = %q, want %q", c.p50, c.p90, got, c.want)
+		}
+	}
+	for want, p := range map[string][2]time.Duration{
+		"less than a second": {0, 300 * time.Millisecond}, "up to 1 second": {0, time.Second}, "2 to 5 seconds": {2 * time.Second, 5 * time.Second},
+		"40 seconds to 4 minutes": {40 * time.Second, 4 * time.Minute}, "about 3 hours": {3 * time.Hour, 3 * time.Hour},
+		"70 minutes to 3 hours 10 minutes": {70 * time.Minute, 190 * time.Minute}, "2 to 9 days": {48 * time.Hour, 216 * time.Hour},
+	} {
+		if got := spanInWords(p[0], p[1]); got != want {
+			t.Errorf("spanInWords(%v) = %q, want %q", p, got, want)
 		}
 	}
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1\u2009000", 1234567: "1\u2009234\u2009567", -1000: "-1\u2009000"} {
@@ -248,8 +261,10 @@ func TestContrast(t *testing.T) {
 				}
 			}
 		}
-		if c := contrast(colour["line-strong"], colour["sheet"]); c < 3 {
-			t.Errorf("%s: the line of inputs is %.2f", theme, c)
+		for _, p := range [][2]string{{"line-strong", "sheet"}, {"accent", "sheet"}, {"accent", "line"}, {"ink", "sheet"}} { // lines of inputs, bars and their marks
+			if c := contrast(colour[p[0]], colour[p[1]]); c < 3 {
+				t.Errorf("%s: %s against %s is %.2f", theme, p[0], p[1], c)
+			}
 		}
 	}
 }
@@ -271,4 +286,59 @@ func contrast(a, b [3]float64) float64 {
 	}
 	x := []float64{lum(a), lum(b)}
 	return (slices.Max(x) + .05) / (slices.Min(x) + .05)
+}
+
+func TestTheRecordInWords(t *testing.T) {
+	v := sampleUI().recordView(sampleRecords())
+	got := ""
+	for _, row := range v.Rows {
+		got += row.Name + ":"
+		for _, c := range row.Cells {
+			for _, s := range c.Shares {
+				got += " " + s.Percent + s.None
+				if s.Few {
+					got += "?"
+				}
+			}
+			got += " |"
+		}
+		got += "\n"
+	}
+	want := "Starter: nobody had to wait 52 % | nobody had to wait 91 % | 52 % 40 % | 92 % 99 % |\n" +
+		"Enterprise: 50 %? 51 % | 83 %? 90 % | 38 % 40 % | 96 % 99 % |\n" +
+		"<b>gone: nobody had to wait 51 % | nobody had to wait 90 % | none is ready yet 40 % | none is ready yet 99 % |\n" +
+		"All plans: 50 %? 52 % | 83 %? 91 % | 51 % 40 % | 93 % 99 % |\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	for want, n := range map[string][2]int{"0 %": {0, 1000}, "1 %": {1, 1000}, "99 %": {999, 1000}, "100 %": {1000, 1000}} {
+		if got := percent(n[0], n[1]); got != want {
+			t.Errorf("percent(%v) = %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestNoForecastSaysWhy(t *testing.T) {
+	st := sampleStatus(hub.Pending)
+	st.Wait, st.Ready, st.Reason = hub.Estimate{Basis: forecast.Unknown}, hub.Estimate{Basis: forecast.Unknown}, "Nobody is working and nobody is announced."
+	v := sampleUI().statusView(st, "tok")
+	if v.Starts+v.Ready+v.Basis != "" || v.Lead != "No forecast can be given right now. Nobody is working and nobody is announced." {
+		t.Errorf("%q %q %q %q", v.Starts, v.Ready, v.Basis, v.Lead)
+	}
+}
+
+// Every reason of the hub has words.
+func TestEveryReasonHasWords(t *testing.T) {
+	for _, code := range []string{hub.HigherPriorityJoined, hub.EarlierReturned, hub.PriorityChanged} {
+		if wentBack[code] == "" {
+			t.Errorf("%s has none", code)
+		}
+	}
+	a, err := snapshot(fragment{HTML: "x", Why: "y"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := snapshot(fragment{HTML: "x"}, true); err != nil || a.ID != b.ID {
+		t.Errorf("a reason that is said would be sent again as news: %v", err)
+	}
 }

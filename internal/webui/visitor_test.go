@@ -139,6 +139,23 @@ func text(html string) string {
 // fragments follows a page's events; next gives the next fragment, and last with it or when the stream ended.
 func (v *visitor) fragments(path string) (next func() (html string, last bool)) {
 	v.t.Helper()
+	events := v.events(path)
+	return func() (string, bool) {
+		v.t.Helper()
+		f := events()
+		return f.HTML, f.Last
+	}
+}
+
+// event is what the page's script gets.
+type event struct {
+	HTML, Why string
+	Last      bool
+}
+
+// events is fragments with all they say.
+func (v *visitor) events(path string) (next func() event) {
+	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.t.Context(), patience)
 	v.t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+path, nil)
@@ -150,24 +167,21 @@ func (v *visitor) fragments(path string) (next func() (html string, last bool)) 
 		v.t.Fatalf("the events answer %d %s", res.StatusCode, ct)
 	}
 	lines := bufio.NewReader(res.Body)
-	return func() (string, bool) {
+	return func() event {
 		v.t.Helper()
 		for {
 			line, err := lines.ReadString('\n')
 			if errors.Is(err, io.EOF) {
-				return "", true
+				return event{Last: true}
 			}
 			ok(v.t, err)
 			data, isData := strings.CutPrefix(line, "data: ")
 			if !isData {
 				continue
 			}
-			var f struct {
-				HTML string
-				Last bool
-			}
+			var f event
 			ok(v.t, json.Unmarshal([]byte(data), &f))
-			return f.HTML, f.Last
+			return f
 		}
 	}
 }

@@ -26,6 +26,8 @@ type ui struct {
 	mux    *http.ServeMux
 	pages  pages
 	assets assets
+
+	records records
 }
 
 // New makes the handler of all pages. It is to be mounted at "/": what it does not know is a page that says so.
@@ -57,6 +59,8 @@ func (u *ui) routes() {
 		"GET /status/{token}/cancel":       u.cancelPage,
 		"POST /status/{token}/cancel":      u.cancel,
 		"POST /status/{token}/credentials": u.reveal,
+
+		"GET /forecast": u.forecastPage,
 
 		"GET /setup/{token}":  u.setupPage,
 		"POST /setup/{token}": u.setup,

@@ -62,6 +62,56 @@ func span(p50, p90 time.Duration) string {
 	return low + " – " + high
 }
 
+// spanInWords says the same with the units spelled out, for people who are not at home here.
+func spanInWords(p50, p90 time.Duration) string {
+	low, high := spelled(up(p50)), spelled(up(p90))
+	switch {
+	case p90 < time.Second:
+		return "less than a second"
+	case low == high:
+		return "about " + high
+	case p50 < time.Second:
+		return "up to " + high
+	}
+	if n, unit, _ := strings.Cut(low, " "); strings.HasSuffix(high, " "+unit) && strings.Count(high, " ") == 1 {
+		low = n // 2 to 5 seconds
+	}
+	return low + " to " + high
+}
+
+var units = map[string][2]string{"s": {"second", "seconds"}, "min": {"minute", "minutes"}, "h": {"hour", "hours"}}
+
+// spelled is rough with its units spelled out.
+func spelled(d time.Duration) string {
+	words := strings.Fields(rough(d))
+	for i, w := range words {
+		u, ok := units[w]
+		switch {
+		case !ok:
+		case words[i-1] == "1":
+			words[i] = u[0]
+		default:
+			words[i] = u[1]
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// soon says how far off something is.
+func soon(d time.Duration) string {
+	if d < time.Second {
+		return "at once"
+	}
+	return rough(up(d))
+}
+
+// wentBack says why a place went back, by the hub's codes.
+var wentBack = map[string]string{
+	hub.HigherPriorityJoined: "A company with a higher plan joined before you.",
+	hub.EarlierReturned:      "A company that signed up earlier came back into the line before you.",
+	hub.PriorityChanged:      "The order was changed: your request has another priority now.",
+}
+
 // up rounds up to what a person would say, since a promise that is a little too long disappoints nobody.
 func up(d time.Duration) time.Duration {
 	unit := time.Second
@@ -70,6 +120,8 @@ func up(d time.Duration) time.Duration {
 		unit = 5 * time.Minute
 	case d > 90*time.Second:
 		unit = time.Minute
+	case d > 20*time.Second: // finer would only flicker
+		unit = 5 * time.Second
 	}
 	return (d + unit - 1).Truncate(unit)
 }
@@ -80,7 +132,7 @@ func basis(b forecast.Basis) string {
 	case forecast.Measured:
 		return "Measured on the sign-ups before yours: half are faster than the first figure, nine in ten faster than the second."
 	case forecast.Prior:
-		return "An assumption so far: too few sign-ups have been measured yet."
+		return "Assumed, not measured yet: too few sign-ups have been timed so far."
 	case forecast.Unknown:
 	}
 	return ""

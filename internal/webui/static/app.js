@@ -50,6 +50,7 @@ function parse(html) {
 function follow(live) {
   const light = document.querySelector("[data-online]");
   const voice = document.querySelector("[data-announce]");
+  const reason = document.querySelector("[data-why]"); // why the place went back, until it changes again
   let source, timer, wait = 1000, said = live.firstElementChild?.dataset.say;
 
   const tell = (on) => {
@@ -75,7 +76,14 @@ function follow(live) {
     const next = parse(news.html);
     sync(live.firstElementChild, next);
     if (next.dataset.title) document.title = next.dataset.title;
-    if (voice && next.dataset.say && next.dataset.say !== said) voice.textContent = said = next.dataset.say;
+    if (next.dataset.say && next.dataset.say !== said) {
+      said = next.dataset.say;
+      if (voice) voice.textContent = [said, news.why].filter(Boolean).join(" ");
+      if (reason) {
+        reason.hidden = !news.why;
+        reason.querySelector("p").textContent = news.why ?? "";
+      }
+    }
     if (news.last) stop();
   };
   const open = () => {
