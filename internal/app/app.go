@@ -96,7 +96,7 @@ type Listening func(addr net.Addr, setupLink string)
 
 // Run serves until ctx ends, then finishes what is in flight. It may be called once; it closes everything.
 func (a *App) Run(ctx context.Context, told Listening) (err error) {
-	defer func() { err = errors.Join(err, a.close()) }()
+	defer func() { err = errors.Join(err, a.Close()) }()
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Config.ListenAddr)
 	if err != nil {
 		return &ConfigError{"LISTEN_ADDR", "the hub cannot listen there", err}
@@ -171,7 +171,8 @@ func (a *App) stop(ctx context.Context) error {
 	return errors.Join(err, a.Service.Leave(leave))
 }
 
-func (a *App) close() error {
+// Close ends what New opened, for an App that is not Run.
+func (a *App) Close() error {
 	a.endAll()
 	return errors.Join(a.Core.Close(), a.lock.Unlock())
 }
