@@ -27,6 +27,7 @@ import (
 	"github.com/kitshub/kitshub/internal/proof/place"
 	"github.com/kitshub/kitshub/internal/proof/placehttp"
 	"github.com/kitshub/kitshub/internal/proof/placekit"
+	"github.com/kitshub/kitshub/internal/proof/placemodel"
 	"github.com/kitshub/kitshub/internal/proof/streams"
 )
 
@@ -73,6 +74,10 @@ var proofs = []proof{
 	{
 		name: "place-http", unit: "requests pending", n: 1_000_000, caught: 2000, engines: []string{check.Postgres, check.SQLite},
 		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return placehttp.Run(ctx, o) },
+	},
+	{
+		name: "place-model", unit: "moves", n: 5000, caught: 200, engines: []string{check.Postgres},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return placemodel.Run(ctx, o) },
 	},
 	{
 		name: "index-start", unit: "requests pending", n: 1_000_000, caught: 1000, engines: []string{check.Postgres, check.SQLite},
@@ -126,7 +131,7 @@ func (p proof) prove(ctx context.Context, args []string, out, log io.Writer) int
 	o := check.Options{Log: log}
 	flags := flag.NewFlagSet("proof "+p.name, flag.ContinueOnError)
 	flags.SetOutput(log)
-	flags.StringVar(&o.Engine, "engine", check.SQLite, "engine of the hub's own database: "+strings.Join(p.engines, " or "))
+	flags.StringVar(&o.Engine, "engine", p.engines[0], "engine of the hub's own database: "+strings.Join(p.engines, " or "))
 	flags.IntVar(&o.N, "n", p.n, "how many "+p.unit)
 	flags.Int64Var(&o.Seed, "seed", 1, "same seed, same plan of work")
 	flags.BoolVar(&o.Sabotage, "sabotage", false, "switch the planted bug in; violations must be found")
