@@ -99,7 +99,9 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 func (r *Result) bare(ctx context.Context, o check.Options, w *placekit.World, line *placekit.Line, hub *drive.Hub) error {
 	c := drive.NewClient(hub.URL, 1)
 	defer c.Close()
-	a, err := c.Do(ctx, http.MethodGet, "/api/v1/status", nil, drive.Bearer(line.Token(0)))
+	call, done := context.WithTimeout(ctx, pushWithin)
+	defer done()
+	a, err := c.Do(call, http.MethodGet, "/api/v1/status", nil, drive.Bearer(line.Token(0)))
 	if err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func (r *Result) bare(ctx context.Context, o check.Options, w *placekit.World, l
 		return err
 	}
 	r.BareKB = round1((now - before) / float64(o.N))
-	fire := &http.Client{}
+	fire := &http.Client{Timeout: pushWithin}
 	defer fire.CloseIdleConnections()
 	var p99 []float64
 	for k := range changes {
@@ -232,7 +234,10 @@ func (r *Result) push(ctx context.Context, o check.Options, w *placekit.World, l
 			ClaimedAt time.Time `json:"claimed_at"`
 		}
 		called := time.Now()
-		if err := oper.Call(ctx, http.MethodPost, "/api/v1/requests/claim-next", nil, &got, drive.Bearer(w.Token)); err != nil {
+		call, done := context.WithTimeout(ctx, pushWithin)
+		err := oper.Call(call, http.MethodPost, "/api/v1/requests/claim-next", nil, &got, drive.Bearer(w.Token))
+		done()
+		if err != nil {
 			return false, fmt.Errorf("claim-next: %w", err)
 		}
 		acked := time.Since(called)
