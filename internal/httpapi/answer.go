@@ -49,9 +49,13 @@ func (a answer) encode() (hub.Answer, error) {
 	return hub.Answer{Status: a.status, ContentType: "application/json", Location: a.location, Body: append(body, '\n')}, nil
 }
 
+// usualBody is room for most answers, so that the buffer seldom grows.
+const usualBody = 1024
+
 // marshal is json.Marshal without turning <, > and & into escapes: the answers are JSON, not HTML, and people read them.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
+	b.Grow(usualBody)
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {

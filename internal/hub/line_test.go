@@ -272,3 +272,21 @@ func TestHours(t *testing.T) {
 		t.Errorf("no text gives %v, %v", h, err)
 	}
 }
+
+// TestOperatorsSeeAllOfAWaitingRequest: what is remembered for the customer's looks is less than what an operator sees.
+func TestOperatorsSeeAllOfAWaitingRequest(t *testing.T) {
+	hubtest.OnBoth(t, func(t *testing.T, r *hubtest.Rig) {
+		fine(t, r.Service.ReadLine(t.Context()))
+		ada := r.Operator("ada", hub.Admin)
+		up := r.Join("notes@example.com", "enterprise")
+		_, err := r.SetNotes(t.Context(), ada, up.Request.ID, "call them")
+		fine(t, err)
+		for range 2 {
+			_, err = r.StatusOf(t.Context(), up.StatusToken)
+			fine(t, err)
+			st, err := r.StatusByID(t.Context(), up.Request.ID)
+			fine(t, err)
+			equal(t, "request", &st.Request, r.Row(up.Request.ID))
+		}
+	})
+}

@@ -2,8 +2,10 @@ package hub
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
+	"unique"
 )
 
 // tokenLife is how long a status link works after its request ended.
@@ -30,7 +32,7 @@ type Status struct {
 func (s *Service) StatusOf(ctx context.Context, token string) (Status, error) {
 	hash := string(s.tokens.Hash(token))
 	if w, ok := s.waiting.get(hash); ok {
-		if p, asOf, ok := s.line.place(w.request.ID, w.request.Version); ok {
+		if p, asOf, ok := s.line.place(w.id, w.version); ok {
 			return s.waitingStatus(ctx, w, aheadIn(p), asOf)
 		}
 	}
@@ -73,11 +75,13 @@ func (s *Service) readStatus(ctx context.Context, find func(Tx) (*Request, error
 		return Status{}, err
 	}
 	if f.Request.State == Pending {
-		w := &waiter{request: f.Request, steps: f.Steps}
+		w := s.waiterOf(&f.Request, f.Steps)
 		if hash != "" {
 			s.waiting.put(hash, w)
 		}
-		return s.waitingStatus(ctx, w, f.ahead, f.AsOf)
+		st, err := s.waitingStatus(ctx, w, f.ahead, f.AsOf)
+		st.Request = f.Request // all of it: operators see more than the customer
+		return st, err
 	}
 	o, err := s.outlook(ctx, f.Request.Way, 0)
 	if err != nil {
@@ -112,19 +116,42 @@ func WentBack(was, is Status) string {
 
 // waitingStatus says where somebody stands in the line and how long it will take.
 func (s *Service) waitingStatus(ctx context.Context, w *waiter, a Ahead, asOf time.Time) (Status, error) {
-	o, err := s.outlook(ctx, w.request.Way, a.SameWay)
+	o, err := s.outlook(ctx, w.way, a.SameWay)
 	if err != nil {
 		return Status{}, err
 	}
-	st := Status{Request: w.request, Position: a.All + 1, Ahead: a.All, Higher: a.Higher, Steps: w.steps, AsOf: asOf}
-	st.Wait, st.Ready, st.Reason = o.estimate(&w.request, a.SameWay, asOf)
+	st := Status{Request: w.request(), Position: a.All + 1, Ahead: a.All, Higher: a.Higher, Steps: w.steps, AsOf: asOf}
+	st.Wait, st.Ready, st.Reason = o.estimate(&st.Request, a.SameWay, asOf)
 	return st, nil
 }
 
 // waiter is what is remembered of somebody who waits; it is never changed.
+//
+// A hundred thousand of them are looked through at each garbage collection, so they hold no more than a status shows.
 type waiter struct {
-	request Request
-	steps   []StepRecord
+	id, plan string
+	who      CustomerRef
+	features []string // shared by all of equal features
+	steps    []StepRecord
+	way      Way
+	priority int
+	enqueued int64 // microseconds since 1970
+	version  int64
+}
+
+func (s *Service) waiterOf(r *Request, steps []StepRecord) *waiter {
+	return &waiter{
+		id: r.ID, plan: unique.Make(r.Plan).Value(), who: r.Customer, features: s.waiting.shared(r.Features), steps: steps,
+		way: Way(unique.Make(string(r.Way)).Value()), priority: r.Priority, enqueued: r.EnqueuedAt.UnixMicro(), version: r.Version,
+	}
+}
+
+// request is what a status shows of it.
+func (w *waiter) request() Request {
+	return Request{
+		ID: w.id, Plan: w.plan, Features: w.features, Priority: w.priority, Way: w.way, State: Pending, Customer: w.who,
+		EnqueuedAt: time.UnixMicro(w.enqueued).UTC(), Version: w.version,
+	}
 }
 
 // waiters remembers them by the hash of their token. It keeps two generations: when the younger is full the elder is dropped, so what is
@@ -132,6 +159,27 @@ type waiter struct {
 type waiters struct {
 	mu           sync.RWMutex
 	young, elder map[string]*waiter
+	lists        map[string][]string
+}
+
+// maxLists bounds the feature lists that are shared; who has another one has his own.
+const maxLists = 1000
+
+// shared gives one list for all that are equal.
+func (c *waiters) shared(list []string) []string {
+	key := strings.Join(list, " ")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l, ok := c.lists[key]; ok {
+		return l
+	}
+	if c.lists == nil {
+		c.lists = map[string][]string{}
+	}
+	if len(c.lists) < maxLists {
+		c.lists[key] = list
+	}
+	return list
 }
 
 // generation is how many tokens one generation holds; an entry takes about a kilobyte.
