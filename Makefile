@@ -99,6 +99,11 @@ proof: build ## show the promised figures on both engines (PROOF_KILLS)
 	bin/proof kill9 -engine sqlite -n $(PROOF_KILLS)
 	bin/proof kill9 -engine postgres -n $(PROOF_KILLS)
 	bin/proof golden-copy
+	bin/proof place
+	bin/proof place-http
+	bin/proof place-model -n $(PROOF_MOVES)
+	bin/proof index-start
+	bin/proof streams
 
 .PHONY: proof-sabotage
 proof-sabotage: build ## show that each proof finds the bug planted for it

@@ -81,10 +81,8 @@ func (l *Load) connection(ctx context.Context, c int, until time.Time) (took []t
 		if begun.After(until) || ctx.Err() != nil {
 			return took, ctx.Err()
 		}
-		if n%256 == 0 {
-			if err := conn.SetDeadline(begun.Add(answerWithin)); err != nil {
-				return took, err
-			}
+		if err := conn.SetDeadline(begun.Add(answerWithin)); err != nil {
+			return took, err
 		}
 		i := l.Ask(r)
 		if i < 0 {
