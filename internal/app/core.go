@@ -165,6 +165,11 @@ func (c *Core) deps(ctx context.Context, instance, home string) (hub.Deps, error
 	if err != nil {
 		return hub.Deps{}, &ConfigError{"CATALOG_DIR", "the catalog cannot be used", err}
 	}
+	if cfg.CatalogDir != "" {
+		for _, f := range catalog.Released(os.DirFS(cfg.CatalogDir)) { // new tenants would differ from those that exist
+			c.Log.WarnContext(ctx, "the catalog breaks its lock; kitshub catalog lint says more", "file", f.File, "line", f.Line, "rule", f.Rule, "problem", f.Message)
+		}
+	}
 	files, err := sqlitefile.New(sqlitefile.Config{Dir: filepath.Join(cfg.DataDir, "tenants")})
 	if err != nil {
 		return hub.Deps{}, err

@@ -35,6 +35,19 @@ func Lint(ctx context.Context, fsys fs.FS) []Finding {
 	return tidy(l.findings)
 }
 
+// Released compares the migrations with catalog.lock and does nothing else, so it is quick enough for every start.
+func Released(fsys fs.FS) []Finding {
+	l, err := read(fsys)
+	if err != nil {
+		return []Finding{interrupted(err)}
+	}
+	l.findings = nil // Load tells those
+	if err := l.checkLock(); err != nil {
+		l.findings = append(l.findings, interrupted(err))
+	}
+	return tidy(l.findings)
+}
+
 func interrupted(err error) Finding {
 	return Finding{File: ".", Line: 1, Rule: RuleInterrupted, Message: "the folder was not checked whole: " + err.Error(), Fix: "Run lint again once that is mended."}
 }

@@ -61,6 +61,12 @@ type Provider interface {
 	Drop(ctx context.Context, b Backend, c Credentials) error
 }
 
+// Mover is a provider whose databases lie with the hub that makes them. Here gives a backend's credentials as they are on this hub; they
+// differ from the planned ones when another hub chose the backend than makes it.
+type Mover interface {
+	Here(b Backend) (Credentials, error)
+}
+
 // Identity is the sealed row inside every tenant database that says whose it is.
 type Identity struct {
 	TenantID       string

@@ -426,6 +426,9 @@ func (w *run) create(ctx context.Context, b *bench) error {
 		}
 		b.db = nil
 	}
+	if err := w.settle(ctx, b); err != nil {
+		return err
+	}
 	if err := b.provider.Create(ctx, b.tenant.Backend, b.creds, tpl); err != nil {
 		return err
 	}
@@ -443,6 +446,33 @@ func (w *run) create(ctx context.Context, b *bench) error {
 	}
 	b.ledger, err = w.s.tenantDB.Ledger(ctx, db, d)
 	return err
+}
+
+// settle makes the sealed credentials those of the hub that makes the database, before it does: the customer must be given the place where
+// it is, not where another hub would have put it.
+func (w *run) settle(ctx context.Context, b *bench) error {
+	m, ok := b.provider.(Mover)
+	if !ok {
+		return nil
+	}
+	here, err := m.Here(b.tenant.Backend)
+	if err != nil || here.URL == b.creds.URL {
+		return err
+	}
+	return w.update(ctx, func(u *unit, r *Request) error {
+		t, err := u.LockTenant(ctx, r.TenantID)
+		if err != nil {
+			return err
+		}
+		if err := w.s.sealCredentials(t, here); err != nil {
+			return err
+		}
+		if err := u.UpdateTenant(ctx, t); err != nil {
+			return err
+		}
+		b.tenant, b.creds = t, here
+		return u.audit(ctx, HubActor(), "tenant.settle", t.ID, nil)
+	})
 }
 
 // owns reports whether the identity is this tenant's and was sealed by this hub.

@@ -77,8 +77,7 @@ func ServeIfBare() bool {
 		return false
 	}
 	if err := serveBare(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "the bare server:", err)
-		os.Exit(1)
+		fmt.Fprintln(os.Stderr, "the bare server:", err) // the parent notices that no address comes
 	}
 	return true
 }

@@ -98,7 +98,7 @@ func (w *world) finish(b *testing.B, be hub.Backend, run func(context.Context, *
 
 func (w *world) open(b *testing.B, be hub.Backend, r hub.Role) *sql.DB {
 	b.Helper()
-	db, err := w.p.Open(b.Context(), be, hub.Credentials{}, r)
+	db, err := w.p.Open(b.Context(), be, w.p.credentials(be.TenantID, be.Place), r)
 	if err != nil {
 		b.Fatal(err)
 	}

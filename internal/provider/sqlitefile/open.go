@@ -21,7 +21,7 @@ const busyTimeout = 5 * time.Second
 
 // Open connects to a database that is there. The owner's connections sync every commit, since what the pipeline says is done must be; the
 // tenant's have what the customer's program would have, plus foreign keys, which SQLite checks only on request.
-func (p *Provider) Open(ctx context.Context, b hub.Backend, _ hub.Credentials, r hub.Role) (*sql.DB, error) {
+func (p *Provider) Open(ctx context.Context, b hub.Backend, c hub.Credentials, r hub.Role) (*sql.DB, error) {
 	path, err := p.path(b)
 	if err != nil {
 		return nil, err
@@ -41,6 +41,9 @@ func (p *Provider) Open(ctx context.Context, b hub.Backend, _ hub.Credentials, r
 	case hub.RoleOwner:
 		pragmas = append(pragmas, "synchronous(FULL)")
 	case hub.RoleTenant:
+		if c.URL != p.credentials(b.TenantID, b.Place).URL { // what the customer is given must be what is probed
+			return nil, &hub.StepError{Class: hub.ClassData, Err: fmt.Errorf("the credentials of %s lead to another place than its database", b.TenantID)}
+		}
 	default:
 		return nil, &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("there is no role %.20q", r)}
 	}

@@ -92,9 +92,20 @@ func (p *Provider) Plan(_ context.Context, tenantID string, generation int64) (h
 	if err != nil {
 		return hub.Backend{}, hub.Credentials{}, err
 	}
+	return hub.Backend{TenantID: tenantID, Generation: generation, Provider: Name, Place: place}, p.credentials(tenantID, place), nil
+}
+
+func (p *Provider) credentials(tenantID, place string) hub.Credentials {
 	address := "sqlite:///" + (&url.URL{Path: filepath.Join(p.dir, place)}).EscapedPath()
-	return hub.Backend{TenantID: tenantID, Generation: generation, Provider: Name, Place: place},
-		hub.Credentials{URL: address, Env: map[string]string{"DATABASE_URL": address, "KITSHUB_TENANT": tenantID}}, nil
+	return hub.Credentials{URL: address, Env: map[string]string{"DATABASE_URL": address, "KITSHUB_TENANT": tenantID}}
+}
+
+// Here implements hub.Mover: the file lies in the directory of the hub that makes it.
+func (p *Provider) Here(b hub.Backend) (hub.Credentials, error) {
+	if _, err := p.path(b); err != nil {
+		return hub.Credentials{}, err
+	}
+	return p.credentials(b.TenantID, b.Place), nil
 }
 
 func placeOf(tenantID string, generation int64) (string, error) {

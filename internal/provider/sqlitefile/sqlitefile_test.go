@@ -60,7 +60,7 @@ func made(t *testing.T, p *Provider, id string) (hub.Backend, string) {
 // tables counts the tables of a tenant.
 func tables(t *testing.T, p *Provider, b hub.Backend) (n int) {
 	t.Helper()
-	db, err := p.Open(t.Context(), b, hub.Credentials{}, hub.RoleTenant)
+	db, err := p.Open(t.Context(), b, p.credentials(b.TenantID, b.Place), hub.RoleTenant)
 	if err != nil {
 		t.Fatal(err)
 	}
