@@ -35,7 +35,9 @@ func TestForecast(t *testing.T) {
 		"a prior the wrong way round": {forecast.Input{Ahead: 1, Servers: 1, Prior: forecast.Assumed{P50: 5 * s, P90: s}}, r{5 * s, 5 * s}, r{10 * s, 10 * s}, forecast.Prior},
 		"longer than a duration holds": {
 			forecast.Input{Ahead: math.MaxInt32, Servers: 1, Samples: repeat(1000*time.Hour, 20)},
-			r{math.MaxInt64, math.MaxInt64}, r{math.MaxInt64, math.MaxInt64}, forecast.Measured,
+			r{math.MaxInt64, math.MaxInt64},
+			r{math.MaxInt64, math.MaxInt64},
+			forecast.Measured,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -98,7 +98,11 @@ func (w *world) finish(b *testing.B, be hub.Backend, run func(context.Context, *
 
 func (w *world) open(b *testing.B, be hub.Backend, r hub.Role) *sql.DB {
 	b.Helper()
-	db, err := w.p.Open(b.Context(), be, w.p.credentials(be.TenantID, be.Place), r)
+	creds, err := w.p.Here(be)
+	if err != nil {
+		b.Fatal(err)
+	}
+	db, err := w.p.Open(b.Context(), be, creds, r)
 	if err != nil {
 		b.Fatal(err)
 	}
