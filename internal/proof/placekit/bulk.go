@@ -107,21 +107,26 @@ func (w *World) seedPostgres(ctx context.Context, tables []table, bar *progress.
 	return nil
 }
 
-// without drops the indexes that the query names and gives the statements that make them again.
-func without(ctx context.Context, db *sql.DB, query string) (remake []string, err error) {
+func indexesOf(ctx context.Context, db *sql.DB, query string) (names, texts []string, err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var names []string
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var name, text string
 		if err := rows.Scan(&name, &text); err != nil {
-			return nil, errors.Join(err, rows.Close())
+			return nil, nil, err
 		}
-		names, remake = append(names, name), append(remake, text)
+		names, texts = append(names, name), append(texts, text)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	return names, texts, rows.Err()
+}
+
+// without drops the indexes that the query names and gives the statements that make them again.
+func without(ctx context.Context, db *sql.DB, query string) (remake []string, err error) {
+	names, remake, err := indexesOf(ctx, db, query)
+	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
