@@ -1,0 +1,173 @@
+package hub
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// identity makes the sealed row of a tenant's database.
+func (s *Service) identity(tenantID string, generation int64, catalogVersion string) Identity {
+	id := Identity{TenantID: tenantID, Generation: generation, CatalogVersion: catalogVersion}
+	id.MAC = hex.EncodeToString(s.vault.MAC("tenant-identity", fmt.Appendf(nil, "%s\n%d\n%s", tenantID, generation, catalogVersion)))
+	return id
+}
+
+// How a passing trouble is tried again: three tries with a doubling pause and jitter, so that many tenants do not come back in step.
+const (
+	maxTries   = 3
+	firstPause = 200 * time.Millisecond
+)
+
+func (w *run) attempt(ctx context.Context, b *bench, st Step, rec *StepRecord) error {
+	pause := firstPause
+	for {
+		rec.Tries++
+		err := w.perform(ctx, b, st)
+		var se *StepError
+		if err == nil || ctx.Err() != nil || !errors.As(err, &se) || se.Class != ClassNetwork || rec.Tries%maxTries == 0 {
+			return err
+		}
+		timer := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // jitter needs no secrecy
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+		pause *= 2
+	}
+}
+
+// perform runs one step. Each may be repeated after a crash at any point.
+func (w *run) perform(ctx context.Context, b *bench, st Step) error {
+	d := b.provider.Dialect()
+	switch st.Kind {
+	case StepCreate:
+		return w.create(ctx, b)
+	case StepIdentity:
+		return w.s.tenantDB.Identify(ctx, b.db, d, b.id)
+	case StepMigrate, StepSeed:
+		return w.s.tenantDB.Apply(ctx, b.db, d, st)
+	case StepCheck:
+		return w.s.tenantDB.Check(ctx, b.db, d, st)
+	case StepProbe:
+		return w.probe(ctx, b)
+	}
+	return fmt.Errorf("step %s has the unknown kind %q", st.Name, st.Kind)
+}
+
+func (w *run) create(ctx context.Context, b *bench) error {
+	d := b.provider.Dialect()
+	tpl := Template{Key: TemplateKey(d, b.steps), Build: func(ctx context.Context, db *sql.DB) error {
+		for _, st := range b.steps {
+			if st.InLedger() {
+				if err := w.s.tenantDB.Apply(ctx, db, d, st); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}}
+	if b.db != nil { // an earlier try got as far as opening it
+		if err := b.db.Close(); err != nil {
+			return err
+		}
+		b.db = nil
+	}
+	if err := w.settle(ctx, b); err != nil {
+		return err
+	}
+	if err := b.provider.Create(ctx, b.tenant.Backend, b.creds, tpl); err != nil {
+		return err
+	}
+	db, err := b.provider.Open(ctx, b.tenant.Backend, b.creds, RoleOwner)
+	if err != nil {
+		return err
+	}
+	b.db = db
+	id, found, err := w.s.tenantDB.ReadIdentity(ctx, db, d)
+	if err != nil {
+		return err
+	}
+	if found && !w.s.owns(b.tenant, id) {
+		return notOurs(b.tenant)
+	}
+	b.ledger, err = w.s.tenantDB.Ledger(ctx, db, d)
+	return err
+}
+
+// settle makes the sealed credentials those of the hub that makes the database, before it does: the customer must be given the place where
+// it is, not where another hub would have put it.
+func (w *run) settle(ctx context.Context, b *bench) error {
+	m, ok := b.provider.(Mover)
+	if !ok {
+		return nil
+	}
+	here, err := m.Here(b.tenant.Backend)
+	if err != nil || here.URL == b.creds.URL {
+		return err
+	}
+	return w.update(ctx, func(u *unit, r *Request) error {
+		t, err := u.LockTenant(ctx, r.TenantID)
+		if err != nil {
+			return err
+		}
+		if err := w.s.sealCredentials(t, here); err != nil {
+			return err
+		}
+		if err := u.UpdateTenant(ctx, t); err != nil {
+			return err
+		}
+		b.tenant, b.creds = t, here
+		return u.audit(ctx, HubActor(), "tenant.settle", t.ID, nil)
+	})
+}
+
+// owns reports whether the identity is this tenant's and was sealed by this hub.
+func (s *Service) owns(t *Tenant, id Identity) bool {
+	want := s.identity(t.ID, t.Backend.Generation, id.CatalogVersion)
+	return id.TenantID == want.TenantID && id.Generation == want.Generation && id.MAC == want.MAC
+}
+
+func notOurs(t *Tenant) error {
+	return &StepError{Class: ClassData, Code: "IDENTITY_MISMATCH", Err: fmt.Errorf("the database at %s says that it belongs to another tenant; it was not touched", t.Backend.Place)}
+}
+
+// ownOrNone refuses a database whose identity is not the tenant's; none at all, or one that was begun and has no identity yet, is fine.
+func (s *Service) ownOrNone(ctx context.Context, p Provider, t *Tenant, c Credentials) error {
+	db, err := p.Open(ctx, t.Backend, c, RoleOwner)
+	if se := (*StepError)(nil); errors.As(err, &se) && se.Class == ClassData {
+		return nil // no database, or one that never became one: dropping what is there harms nobody
+	}
+	if err != nil {
+		return err // it cannot be looked at now, so nobody knows whose it is
+	}
+	id, found, err := s.tenantDB.ReadIdentity(ctx, db, p.Dialect())
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil && found && !s.owns(t, id) {
+		return notOurs(t)
+	}
+	return err
+}
+
+func (w *run) probe(ctx context.Context, b *bench) error {
+	db, err := b.provider.Open(ctx, b.tenant.Backend, b.creds, RoleTenant)
+	if err != nil {
+		return err
+	}
+	err = w.s.tenantDB.Probe(ctx, db, b.provider.Dialect(), b.id, b.steps)
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		b.tenant.SizeBytes, err = b.provider.Size(ctx, b.tenant.Backend, b.creds)
+	}
+	return err
+}
