@@ -15,6 +15,7 @@ PKG ?= ./...# which packages: make test PKG=./internal/store
 TESTFLAGS ?=# more flags for go test: make test TESTFLAGS=-v
 DEMO_ARGS ?=# make demo DEMO_ARGS="--customers 500"
 PROOF_KILLS ?= 50
+PROOF_MOVES ?= 20000
 BENCH ?= .
 
 # The packages whose faults would be races: state, work, and what is shared between requests.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -101,15 +102,19 @@ const timedEvery = 32
 
 // inProcess reads with as many goroutines as there are processors while the line moves.
 func (b *bench) inProcess(ctx context.Context, each time.Duration, seed uint64, r *round) {
+	readers := runtime.GOMAXPROCS(0)
+	ids := make([][]string, readers)
+	for k := range readers {
+		ids[k] = b.draw(rand.New(rand.NewPCG(seed, uint64(k)))) //nolint:gosec // small
+	}
 	ctx, cancel := context.WithTimeout(ctx, each)
 	defer cancel()
 	var moving, reading sync.WaitGroup
 	moving.Go(func() { r.moves = b.mover.keepMoving(ctx) })
-	readers := runtime.GOMAXPROCS(0)
 	counts, took := make([]int, readers), make([][]float64, readers)
 	begun := time.Now()
 	for k := range readers {
-		reading.Go(func() { counts[k], took[k] = b.read(ctx, rand.New(rand.NewPCG(seed, uint64(k)))) }) //nolint:gosec // small
+		reading.Go(func() { counts[k], took[k] = b.read(ctx, ids[k]) })
 	}
 	reading.Wait()
 	elapsed := time.Since(begun).Seconds()
@@ -122,19 +127,42 @@ func (b *bench) inProcess(ctx context.Context, each time.Duration, seed uint64, 
 	r.reads, r.p50, r.p99 = float64(total)/elapsed, placekit.Percentile(all, 50), placekit.Percentile(all, 99)
 }
 
+// drawnAtMost is how many ids a reader draws for a round. They lie side by side, as whoever asks for a place has the id at hand; what is
+// measured is the index and not the finding of ids in memory.
+const drawnAtMost = 1 << 18
+
+func (b *bench) draw(r *rand.Rand) []string {
+	ids := make([]string, min(drawnAtMost, len(b.mover.slots)))
+	var text strings.Builder
+	for range ids {
+		text.WriteString(b.mover.slots[r.IntN(len(b.mover.slots))].get().ID)
+	}
+	all, size := text.String(), text.Len()/len(ids)
+	for i := range ids {
+		ids[i] = all[i*size : (i+1)*size]
+	}
+	return ids
+}
+
 // read asks for places of customers drawn at random; it gives how many and how long the timed ones took, in microseconds.
-func (b *bench) read(ctx context.Context, r *rand.Rand) (n int, took []float64) {
-	slots := b.mover.slots
+func (b *bench) read(ctx context.Context, ids []string) (n int, took []float64) {
+	at := 0
+	next := func() string {
+		if at++; at >= len(ids) {
+			at = 0
+		}
+		return ids[at]
+	}
 	for ctx.Err() == nil {
 		for range timedEvery - 1 {
-			b.mover.idx.Place(slots[r.IntN(len(slots))].get().ID)
+			b.mover.idx.Place(next())
 		}
-		id := slots[r.IntN(len(slots))].get().ID
+		id := next()
 		begun := time.Now()
 		p, ok := b.mover.idx.Place(id)
 		took = append(took, float64(time.Since(begun).Nanoseconds())/1000)
-		if n += timedEvery; ok && (p.Position < 1 || p.Position > len(slots)+1) {
-			b.res.Violate("%s stands at %d of %d", id, p.Position, len(slots))
+		if n += timedEvery; ok && (p.Position < 1 || p.Position > len(b.mover.slots)+1) {
+			b.res.Violate("%s stands at %d of %d", id, p.Position, len(b.mover.slots))
 		}
 	}
 	return n, took

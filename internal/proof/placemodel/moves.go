@@ -146,7 +146,7 @@ func (r *run) readOwn(ctx context.Context, t *target, c *customer, state string)
 		return // the hub was killed meanwhile, or is about to be
 	}
 	if d.Status != state || (d.Position > 0) != (state == pending) {
-		r.wrong("hub %d says of %s right after its move to %s: %s, place %d", t.number, c.ID, state, d.Status, d.Position)
+		r.wrong(t, "hub %d says of %s right after its move to %s: %s, place %d", t.number, c.ID, state, d.Status, d.Position)
 	}
 }
 
@@ -187,9 +187,10 @@ func (r *run) ask(ctx context.Context, t *target, c *customer) (d told, err erro
 	return d, t.client.Call(ctx, http.MethodGet, "/api/v1/requests/"+c.ID, nil, &d, r.auth)
 }
 
-func (r *run) wrong(format string, args ...any) {
+func (r *run) wrong(t *target, format string, args ...any) {
 	r.mu.Lock()
 	r.res.Wrong++
+	r.res.WrongAt[t.number]++
 	r.mu.Unlock()
 	r.res.Violate(format, args...)
 }

@@ -7,9 +7,9 @@
 // come quiet points: nobody calls, the reference model (a sorted list of what was acknowledged) is held against the database, and
 // every hub is asked for places, which must be those of the model.
 //
-// A hub may lag, and says so: an answer is true as of its as_of. So at a quiet point a hub is asked until its as_of has come to
-// the moment at which it became quiet, and from then on every answer must be exact. What a hub wrote itself it must know at once: at each quiet
-// point every hub does a move alone, and is asked right after it. How long the others take to show it is measured (live_p95_ms).
+// A hub may lag, and says so: an answer is true as of its as_of. So at a quiet point a hub is asked until its answer speaks of the
+// moment at which it became quiet, or of a later one; that answer must be exact. What a hub wrote itself it must know at once: at each quiet
+// point one hub does a move alone, and is asked right after it. How long the others take to show it is measured (live_p95_ms).
 //
 // A call without an answer, or answered with 5xx, may have had its effect; its request is left alone until the next quiet point, where the
 // database says what became of it. One claim-next in between runs alone and must give exactly the model's head.
@@ -37,6 +37,7 @@ type Result struct {
 	check.Report
 	Hubs       int            `json:"hubs"`
 	Wrong      int            `json:"wrong"`    // places
+	WrongAt    [hubs]int      `json:"wrong_at"` // places, by hub
 	Compared   int            `json:"compared"` // places
 	Moves      map[string]int `json:"moves"`    // acknowledged
 	Unanswered int            `json:"unanswered"`
@@ -73,6 +74,7 @@ type run struct {
 	next  atomic.Int64 // numbers customers
 	live  []float64
 	spent time.Duration // in phases
+	since time.Time     // the last quiet point
 }
 
 // target is one hub, at the same address over all its lives.
@@ -139,7 +141,7 @@ func (r *run) phases(ctx context.Context) error {
 	defer bar.Close()
 	// The first phase fills the line in peace.
 	for phase := 0; r.res.Done < r.o.N; phase++ {
-		before := r.res.Done
+		before, wrong := r.res.Done, r.res.Wrong
 		if err := r.phase(ctx, phase, each); err != nil {
 			return err
 		}
@@ -147,6 +149,9 @@ func (r *run) phases(ctx context.Context) error {
 			return fmt.Errorf("quiet point %d: %w", phase+1, err)
 		}
 		bar.Add(r.res.Done - before)
+		if r.res.Wrong > wrong {
+			fmt.Fprintf(r.o.Log, "phase %d (%s): %d wrong places, by hub so far %v\n", phase, faults[phase%len(faults)], r.res.Wrong-wrong, r.res.WrongAt)
+		}
 		if r.res.Violations > tooMany {
 			return errors.New("so much is wrong that going on would show nothing more")
 		}
@@ -189,11 +194,14 @@ func (r *run) phase(ctx context.Context, phase, moves int) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// The faults take turns.
+// faults names those that take turns.
+var faults = [4]string{"no fault", "a kill", "listeners cut", "listeners cut and a kill"}
+
+// fault makes the one whose turn it is.
 func (r *run) fault(ctx context.Context, phase int) error {
-	switch phase % 4 {
+	switch phase % len(faults) {
 	case 1:
-		t := r.hubs[phase/4%hubs]
+		t := r.hubs[phase/len(faults)%hubs]
 		t.up.Store(false)
 		if err := t.hub.Kill(); err != nil {
 			return err
@@ -206,7 +214,7 @@ func (r *run) fault(ctx context.Context, phase int) error {
 		if err := r.cutListeners(ctx); err != nil {
 			return err
 		}
-		t := r.hubs[phase/4%hubs]
+		t := r.hubs[phase/len(faults)%hubs]
 		t.up.Store(false)
 		r.res.Kills++
 		return errors.Join(t.hub.Kill(), r.start(ctx, t))

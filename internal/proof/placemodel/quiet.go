@@ -34,14 +34,10 @@ func (r *run) quiet(ctx context.Context, phase int) error {
 	if len(line) == 0 {
 		return nil
 	}
-	var since time.Time
-	if err := r.world.DB.QueryRowContext(ctx, `SELECT clock_timestamp()`).Scan(&since); err != nil {
+	if err := r.world.DB.QueryRowContext(ctx, `SELECT clock_timestamp()`).Scan(&r.since); err != nil {
 		return err
 	}
 	for _, t := range r.hubs {
-		if err := r.caughtUp(ctx, t, line, since); err != nil {
-			return err
-		}
 		for range asked {
 			if err := r.compare(ctx, t, line, g.IntN(len(line))); err != nil {
 				return err
@@ -49,12 +45,7 @@ func (r *run) quiet(ctx context.Context, phase int) error {
 		}
 	}
 	r.res.Quiet++
-	for _, t := range r.hubs {
-		if err := r.solo(ctx, t, g); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.solo(ctx, r.hubs[phase%hubs], g)
 }
 
 // settled waits until every transaction that a dead hub may have left behind is over.
@@ -128,23 +119,29 @@ func (r *run) compareDatabase(ctx context.Context) error {
 	return nil
 }
 
-// caughtUp asks a hub until it speaks of the moment since, or later.
-func (r *run) caughtUp(ctx context.Context, t *target, line []*customer, since time.Time) error {
+// compare asks a hub for the one at an index of the line, until the answer speaks of the quiet point or later; that one must be exact. An
+// answer that speaks of an earlier moment is no fault: the hub says so.
+func (r *run) compare(ctx context.Context, t *target, line []*customer, at int) error {
 	begun := time.Now()
 	tick := time.NewTicker(askTick)
 	defer tick.Stop()
 	for {
-		d, err := r.ask(ctx, t, line[len(line)-1])
+		d, err := r.ask(ctx, t, line[at])
 		if err != nil {
 			return fmt.Errorf("hub %d: %w", t.number, err)
 		}
 		took := time.Since(begun)
-		if !d.AsOf.Before(since) {
+		switch {
+		case !d.AsOf.Before(r.since):
+			r.res.Compared++
 			r.res.CatchUpMax = max(r.res.CatchUpMax, float64(took.Milliseconds()))
+			if d.Status != pending || d.Position != at+1 {
+				r.wrong(t, "hub %d says %s of %s and place %d of %d instead of %d, as of %s, when it was quiet since %s",
+					t.number, d.Status, line[at].ID, d.Position, len(line), at+1, d.AsOf, r.since)
+			}
 			return nil
-		}
-		if took > catchUp {
-			r.wrong("hub %d still speaks of %s at %s", t.number, d.AsOf, since)
+		case took > catchUp:
+			r.wrong(t, "hub %d still speaks of %s at %s", t.number, d.AsOf, r.since)
 			return errors.New("a hub does not catch up")
 		}
 		select {
@@ -153,19 +150,6 @@ func (r *run) caughtUp(ctx context.Context, t *target, line []*customer, since t
 		case <-tick.C:
 		}
 	}
-}
-
-// compare asks for the one at an index of the line.
-func (r *run) compare(ctx context.Context, t *target, line []*customer, at int) error {
-	d, err := r.ask(ctx, t, line[at])
-	if err != nil {
-		return fmt.Errorf("hub %d: %w", t.number, err)
-	}
-	r.res.Compared++
-	if d.Status != pending || d.Position != at+1 {
-		r.wrong("hub %d says %s of %s and place %d of %d instead of %d (as of %s)", t.number, d.Status, line[at].ID, d.Position, len(line), at+1, d.AsOf)
-	}
-	return nil
 }
 
 // solo makes one move on a hub and asks there at once; then the others, until they show it.
@@ -220,7 +204,7 @@ func (r *run) shows(ctx context.Context, t *target, line []*customer) error {
 			return nil
 		}
 		if time.Since(begun) > catchUp {
-			r.wrong("hub %d does not show a move that another made", t.number)
+			r.wrong(t, "hub %d does not show a move that another made", t.number)
 			return nil
 		}
 		select {
