@@ -168,7 +168,7 @@ var edgeSettings = []Setting{
 	},
 	{
 		Name: "TRUSTED_PROXIES", Shown: "none",
-		Doc: "Addresses or CIDR ranges of your reverse proxies, separated by commas: `10.0.0.0/8,::1`. Forwarded headers count from these only.",
+		Doc: "Addresses or CIDR ranges of your reverse proxies, separated by commas: `10.0.0.0/8,::1`. Checked at the start; nothing goes by a caller's address yet, so no forwarded header counts at all.",
 		set: setTrustedProxies,
 	},
 }
