@@ -61,11 +61,15 @@ func (f *Feed) Stop() {
 
 func (f *Feed) keep(ctx context.Context) {
 	for ctx.Err() == nil {
+		began := time.Now()
 		err := f.hear(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		f.log.WarnContext(ctx, "the line's changes are not heard for a moment; places come from the database", "error", err)
+		if time.Since(began) > echoEvery { // it held for a while: at once again; who is refused pauses
+			continue
+		}
 		t := time.NewTimer(echoEvery)
 		select {
 		case <-ctx.Done():

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,12 +42,15 @@ type line struct {
 	heard   atomic.Int64 // unix microseconds by the database's clock: all that committed before was heard
 	heardAt atomic.Int64 // the same moment by this process's monotonic clock, in nanoseconds since start
 	rebuild chan struct{}
+	kept    atomic.Bool   // somebody builds it
+	built   chan struct{} // closed when it was built for the first time
+	once    sync.Once
 }
 
 var processStart = time.Now()
 
 func newLine() *line {
-	return &line{idx: queue.New(), rebuild: make(chan struct{}, 1)}
+	return &line{idx: queue.New(), rebuild: make(chan struct{}, 1), built: make(chan struct{})}
 }
 
 func wayOf(w Way) queue.Way {
@@ -61,6 +65,29 @@ func lineChange(r *Request) queue.Change {
 	return queue.Change{
 		ID: r.ID, Version: r.Version, Pending: r.State == Pending, Way: wayOf(r.Way),
 		Key: queue.Key{Priority: r.Priority, EnqueuedAt: r.EnqueuedAt.UnixMicro()},
+	}
+}
+
+// firstBuild bounds how long a look waits for the index to be built after a start: a million waiting take a second or a few, and as many
+// counts in the database at once would hold the building up.
+const firstBuild = 5 * time.Second
+
+// await waits until the index was built for the first time, or for a while. It is called outside of any transaction.
+func (l *line) await(ctx context.Context) {
+	if !l.kept.Load() {
+		return
+	}
+	select {
+	case <-l.built:
+		return
+	default:
+	}
+	t := time.NewTimer(firstBuild)
+	defer t.Stop()
+	select {
+	case <-l.built:
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -155,6 +182,7 @@ func (s *Service) LineLost() { s.line.doubt() }
 // raises who has waited long where QUEUE_AGING is set. fed says that other hubs may write to the same database and a feed tells of it.
 func (s *Service) KeepLine(ctx context.Context, fed bool) {
 	s.line.fed.Store(fed)
+	s.line.kept.Store(true)
 	s.line.doubt()
 	audit := time.NewTicker(lineAuditEvery)
 	defer audit.Stop()
@@ -199,6 +227,7 @@ func (s *Service) ReadLine(ctx context.Context) error {
 	default:
 		s.line.sound.Store(true)
 	}
+	s.line.once.Do(func() { close(s.line.built) })
 	s.log.InfoContext(ctx, "the line is read", "pending", s.line.idx.Len(), "ms", time.Since(begun).Milliseconds())
 	s.events.Publish(TopicLine)
 	return nil

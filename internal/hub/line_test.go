@@ -290,3 +290,24 @@ func TestOperatorsSeeAllOfAWaitingRequest(t *testing.T) {
 		}
 	})
 }
+
+// TestALookWaitsForTheFirstBuilding: after a start a look waits until the line was read, and then stands where the database has it.
+func TestALookWaitsForTheFirstBuilding(t *testing.T) {
+	hubtest.OnBoth(t, func(t *testing.T, r *hubtest.Rig) {
+		up := r.Join("early@example.com", "starter")
+		fresh := r.Another("ins_fresh", "home_fresh")
+		ended, end := context.WithCancel(t.Context())
+		end()
+		fresh.KeepLine(ended, false) // begins to keep it, and ends before it has built
+		looked := make(chan hub.Status)
+		go func() {
+			st, err := fresh.StatusOf(t.Context(), up.StatusToken)
+			if err != nil {
+				t.Error(err)
+			}
+			looked <- st
+		}()
+		fine(t, fresh.ReadLine(t.Context()))
+		equal(t, "position", (<-looked).Position, 1)
+	})
+}

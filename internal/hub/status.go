@@ -36,11 +36,13 @@ func (s *Service) StatusOf(ctx context.Context, token string) (Status, error) {
 			return s.waitingStatus(ctx, w, aheadIn(p), asOf)
 		}
 	}
+	s.line.await(ctx)
 	return s.readStatus(ctx, func(tx Tx) (*Request, error) { return s.requestOf(ctx, tx, token) }, hash)
 }
 
 // StatusByID gives the same for operators.
 func (s *Service) StatusByID(ctx context.Context, id string) (Status, error) {
+	s.line.await(ctx)
 	return s.readStatus(ctx, func(tx Tx) (*Request, error) { return tx.Request(ctx, id) }, "")
 }
 

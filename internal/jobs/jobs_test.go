@@ -108,7 +108,9 @@ func TestEveryCommitWakesAWorker(t *testing.T) {
 		ran := make(chan string, writers*each*3)
 		o := r.options("a")
 		o.Workers = 4
-		c := newTest(t, o, quick, &worker{
+		silent := quick
+		silent.pollProvision, silent.pollRest = time.Hour, time.Hour
+		c := newTest(t, o, silent, &worker{
 			provision: func(_ context.Context, id string) error { ran <- id; return nil },
 			cleanup:   func(_ context.Context, id string) error { ran <- id; return nil },
 			mail:      func(_ context.Context, id string, _ hub.Mail) error { ran <- id; return nil },

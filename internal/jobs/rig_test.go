@@ -97,9 +97,10 @@ func (r *rig) options(instance string) Options {
 	return o
 }
 
-// quick is a tuning for tests: failures come back soon, and nothing is found by polling unless a test says so.
+// quick is a tuning for tests: failures come back soon. Polling is a net only, as in use: a notice that comes in the instant of a start, before
+// River listens, is found by it.
 var quick = tuning{
-	pollProvision: time.Hour, pollRest: time.Hour, drain: 50 * time.Millisecond,
+	pollProvision: 3 * time.Second, pollRest: 3 * time.Second, drain: 50 * time.Millisecond,
 	retry: retryPolicy{"provision": {time.Millisecond, time.Millisecond}, "mail": {time.Millisecond, time.Millisecond}, "cleanup": {time.Millisecond, time.Millisecond}},
 }
 
