@@ -221,7 +221,7 @@ func TestDeadlockIsRunAgain(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if runs[0]+runs[1] != 3 {
+	if runs[0]+runs[1] < 3 { // more where the loser came back before the winner had woken up
 		t.Errorf("%v runs; one of the two should have been run again", runs)
 	}
 }
