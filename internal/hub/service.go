@@ -74,6 +74,7 @@ type Deps struct {
 	Workers   int           // pipelines this process runs at once
 	Hours     *Hours        // when operators work; nil: whenever they are logged in
 	Aging     time.Duration // a waiting request rises one priority after so long; 0: never
+	PoolSize  int           // databases held ready for each plan, where a provider is a Pooler; 0: none
 }
 
 // Service has the use cases. It is safe for concurrent use.

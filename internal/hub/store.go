@@ -31,6 +31,7 @@ type Tx interface {
 	InstanceStore
 	LineStore
 	ForecastStore
+	PoolStore
 }
 
 // Jobs enqueues background work inside the caller's transaction: it exists exactly if that commits.
@@ -39,6 +40,8 @@ type Jobs interface {
 	EnqueueProvision(ctx context.Context, tx Tx, k LineKey) error
 	// EnqueueCleanup runs Service.Cleanup for the tenant of a cancelled request.
 	EnqueueCleanup(ctx context.Context, tx Tx, tenantID string) error
+	// EnqueueRetry runs Service.RetryByItself at its time.
+	EnqueueRetry(ctx context.Context, tx Tx, a Again) error
 	// EnqueueMail runs Service.SendMail.
 	EnqueueMail(ctx context.Context, tx Tx, m Mail) error
 }

@@ -26,6 +26,7 @@ type Tenant struct {
 	CustomerID     string
 	State          TenantState
 	Backend        Backend
+	Member         string // the pool's member whose database it took, until that bears the tenant's own seal
 	CatalogVersion string
 	Sealed         []byte // Credentials as JSON, sealed and bound to this tenant; SecretVersion is part of the binding
 	SecretVersion  int64

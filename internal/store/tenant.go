@@ -8,14 +8,14 @@ import (
 
 const tenantSelect = `
 	SELECT r.id, r.request_id, r.customer_id, r.state, r.provider, r.place, r.generation, r.catalog_version, r.sealed, r.secret_version,
-	       r.size_bytes, r.revealed_at, r.created_at, r.ready_at, r.version, c.email, c.company_name, c.contact_name, q.plan
+	       r.size_bytes, r.revealed_at, r.created_at, r.ready_at, r.version, r.member, c.email, c.company_name, c.contact_name, q.plan
 	FROM tenants r JOIN customers c ON c.id = r.customer_id JOIN requests q ON q.id = r.request_id`
 
 func scanTenant(row interface{ Scan(...any) error }) (*hub.Tenant, error) {
 	var n hub.Tenant
 	err := row.Scan(&n.ID, &n.RequestID, &n.CustomerID, &n.State, &n.Backend.Provider, &n.Backend.Place, &n.Backend.Generation,
 		&n.CatalogVersion, &n.Sealed, &n.SecretVersion, &n.SizeBytes, scanTimeOrNull{&n.RevealedAt}, scanTime{&n.CreatedAt},
-		scanTimeOrNull{&n.ReadyAt}, &n.Version, &n.Customer.Email, &n.Customer.CompanyName, &n.Customer.ContactName, &n.Plan)
+		scanTimeOrNull{&n.ReadyAt}, &n.Version, &n.Member, &n.Customer.Email, &n.Customer.CompanyName, &n.Customer.ContactName, &n.Plan)
 	n.Backend.TenantID = n.ID
 	return &n, err
 }
@@ -25,10 +25,10 @@ func (t *Tx) InsertTenant(ctx context.Context, n *hub.Tenant) error {
 	n.Version = 1
 	_, err := t.tx.ExecContext(ctx, `
 		INSERT INTO tenants (id, request_id, customer_id, state, provider, place, generation, catalog_version, sealed, secret_version,
-			size_bytes, revealed_at, created_at, ready_at, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+			size_bytes, revealed_at, created_at, ready_at, version, member)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		n.ID, n.RequestID, n.CustomerID, string(n.State), n.Backend.Provider, n.Backend.Place, n.Backend.Generation, n.CatalogVersion,
-		n.Sealed, n.SecretVersion, n.SizeBytes, stampOrNull(n.RevealedAt), stamp(n.CreatedAt), stampOrNull(n.ReadyAt), n.Version)
+		n.Sealed, n.SecretVersion, n.SizeBytes, stampOrNull(n.RevealedAt), stamp(n.CreatedAt), stampOrNull(n.ReadyAt), n.Version, n.Member)
 	return err
 }
 
@@ -48,10 +48,10 @@ func (t *Tx) LockTenant(ctx context.Context, id string) (*hub.Tenant, error) {
 func (t *Tx) UpdateTenant(ctx context.Context, n *hub.Tenant) error {
 	err := changedOne(t.tx.ExecContext(ctx, `
 		UPDATE tenants SET state = $3, generation = $4, catalog_version = $5, sealed = $6, secret_version = $7, size_bytes = $8,
-			revealed_at = $9, ready_at = $10, version = version + 1
+			revealed_at = $9, ready_at = $10, member = $11, version = version + 1
 		WHERE id = $1 AND version = $2`,
 		n.ID, n.Version, string(n.State), n.Backend.Generation, n.CatalogVersion, n.Sealed, n.SecretVersion, n.SizeBytes,
-		stampOrNull(n.RevealedAt), stampOrNull(n.ReadyAt)))
+		stampOrNull(n.RevealedAt), stampOrNull(n.ReadyAt), n.Member))
 	if err == nil {
 		n.Version++
 	}

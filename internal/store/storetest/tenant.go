@@ -34,9 +34,9 @@ func tenantRoundTrip(t *testing.T, s hub.Store) {
 		func() {
 			n.State, n.Backend.Generation, n.CatalogVersion = hub.TenantActive, 2, "v2"
 			n.Sealed, n.SecretVersion, n.SizeBytes = []byte("other"), 2, 1<<40
-			n.RevealedAt, n.ReadyAt = ref(at(time.Microsecond)), ref(at(time.Hour))
+			n.RevealedAt, n.ReadyAt, n.Member = ref(at(time.Microsecond)), ref(at(time.Hour)), "mem_1"
 		},
-		func() { n.RevealedAt, n.ReadyAt = nil, nil },
+		func() { n.RevealedAt, n.ReadyAt, n.Member = nil, nil, "" },
 	} {
 		change()
 		write(t, s, func(ctx context.Context, tx hub.Tx) error {
