@@ -64,6 +64,7 @@ func hubEnv(env *testscript.Env, engine, server string) error {
 			return err
 		}
 		env.Setenv("DATABASE_URL", db.URL)
+		env.Setenv("TENANT_PROVIDER", "sqlite")
 		env.Defer(func() {
 			if err := db.Drop(context.Background()); err != nil {
 				env.T().Log(err)

@@ -153,6 +153,9 @@ func (a *App) start(ctx context.Context) error {
 	line, end := context.WithCancel(context.WithoutCancel(ctx))
 	a.endLine = end
 	a.keeping.Go(func() { a.Service.KeepLine(line, a.feed != nil) })
+	if a.Clusters != nil {
+		a.keeping.Go(func() { a.examineClusters(line) })
+	}
 	return a.Jobs.Start(context.WithoutCancel(ctx)) // stopped in order by stop, not torn down by ctx
 }
 

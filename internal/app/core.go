@@ -27,6 +27,7 @@ import (
 	"github.com/kitshub/kitshub/internal/jobs"
 	"github.com/kitshub/kitshub/internal/mail"
 	"github.com/kitshub/kitshub/internal/obs"
+	"github.com/kitshub/kitshub/internal/provider/pgcluster"
 	"github.com/kitshub/kitshub/internal/provider/sqlitefile"
 	"github.com/kitshub/kitshub/internal/store"
 	"github.com/kitshub/kitshub/internal/tenantdb"
@@ -41,7 +42,9 @@ type Core struct {
 	Service *hub.Service
 	Jobs    *jobs.Client
 	Metrics *obs.Metrics
-	events  *events.Bus
+
+	Clusters *pgcluster.Clusters // nil: no tenants on Postgres
+	events   *events.Bus
 }
 
 // connectWithin is how long a start waits for a Postgres that is not up yet.
@@ -174,21 +177,34 @@ func (c *Core) deps(ctx context.Context, instance, home string) (hub.Deps, error
 	if err != nil {
 		return hub.Deps{}, err
 	}
+	providers := map[string]hub.Provider{files.Name(): files}
+	if c.Clusters, err = openClusters(cfg, v, c.Log); err != nil {
+		return hub.Deps{}, err
+	}
+	if c.Clusters != nil {
+		providers[c.Clusters.Name()] = c.Clusters
+	}
 	mailer, err := mail.New(mail.Options{Service: cfg.EmailService, Dir: cfg.MailDir(), SMTPURL: cfg.SMTPURL.Reveal(), From: cfg.EmailFrom, Log: c.Log})
 	if err != nil {
 		return hub.Deps{}, &ConfigError{"EMAIL_SERVICE", "mails cannot be set up", err}
 	}
 	c.Metrics = obs.NewMetrics(planIDs(cats.Current()))
 	return hub.Deps{
-		Store: c.Store, Jobs: c.Jobs, Catalogs: cats, Providers: map[string]hub.Provider{files.Name(): files}, Default: cfg.TenantProvider,
+		Store: c.Store, Jobs: c.Jobs, Catalogs: cats, Providers: providers, Default: cfg.TenantProvider,
 		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: tokens{}, Passwords: newPasswords(cfg), Events: c.events, Meter: c.Metrics,
 		Mailer: mailer, Log: c.Log, PublicURL: cfg.PublicURL, Instance: instance, Home: home, Workers: cfg.Workers,
 		Hours: cfg.WorkingHours, Aging: cfg.QueueAging,
 	}, nil
 }
 
-// Close ends the connections.
-func (c *Core) Close() error { return c.Store.Close() }
+// Close ends the connections, those to tenants' clusters first: nothing is begun on them any more that the hub's database does not know.
+func (c *Core) Close() error {
+	var err error
+	if c.Clusters != nil {
+		err = c.Clusters.Close()
+	}
+	return errors.Join(err, c.Store.Close())
+}
 
 // ConfigError is a fault that only a change of the configuration mends; the process ends with config.ExitCode. It never shows the value.
 type ConfigError struct {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -58,7 +59,10 @@ type Config struct {
 	DatabaseMaxConns       int           // 2–1000, Postgres only
 	DatabaseIdleTimeout    time.Duration // 1s–1h, Postgres only
 	DatabaseConnectTimeout time.Duration // 100ms–1m
-	TenantProvider         string        // SQLite, for now
+	TenantProvider         string        // SQLite or Postgres: what makes the databases of automatic plans
+	TenantClusters         []Cluster     // where Postgres can make tenants' databases, MainCluster first where there is one
+	TenantMaxConns         int           // 3–1000 to each cluster
+	TenantPoolSize         int           // databases kept ready for each plan, 0–1000; 0 is off
 	EncryptionKey          Secret        // as vault.OpenKey takes it; empty only in development
 	EmailService           string        // EmailFile or EmailSMTP
 	SMTPURL                Secret        // smtp://… or smtps://…, set when EmailService is EmailSMTP
@@ -74,6 +78,16 @@ type Config struct {
 	WorkingHours           *hub.Hours    // when operators work; nil: whenever they are logged in
 	Workers                int           // pipelines that run side by side in this process, 1–64
 }
+
+// Cluster is a Postgres server on which tenants' databases are made.
+type Cluster struct {
+	Name     string // MainCluster, or what follows TENANT_DATABASE_URL_ in lower case with - for _
+	URL      Secret // postgres://… with a host
+	Variable string // the setting it came from
+}
+
+// MainCluster names the cluster of TENANT_DATABASE_URL, or else of DATABASE_URL.
+const MainCluster = "main"
 
 // Engine says which database the hub itself runs on: SQLite or Postgres.
 func (c *Config) Engine() string {
@@ -137,6 +151,9 @@ func Load(env []string) (*Config, error) {
 		c.Env = Production // known before the walk, for it decides about the defaults
 	}
 	for _, s := range table {
+		if s.each != nil {
+			continue
+		}
 		value := values[s.Name]
 		if !s.secret {
 			value = strings.TrimSpace(value)
@@ -156,8 +173,16 @@ func Load(env []string) (*Config, error) {
 			report(s.Name, f)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		family, member, ok := familyOf(name)
+		if value := strings.TrimSpace(values[name]); ok && value != "" {
+			if f := family.each(c, member, value); f != nil {
+				report(name, f)
+			}
+		}
+	}
 	failed := func(name string) bool {
-		return slices.ContainsFunc(problems, func(p Problem) bool { return p.Variable == name })
+		return slices.ContainsFunc(problems, func(p Problem) bool { return rank(p.Variable) == rank(name) })
 	}
 	for _, check := range checks {
 		if name, f := check(c, given, failed); f != nil && !failed(name) {

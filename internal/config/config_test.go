@@ -30,7 +30,7 @@ func TestDevelopmentNeedsNothing(t *testing.T) {
 	want := &Config{
 		Env: Development, ListenAddr: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", PublicURLDerived: true,
 		DataDir: "data", DatabaseMaxConns: 20, DatabaseIdleTimeout: 30 * time.Second, DatabaseConnectTimeout: 2 * time.Second,
-		TenantProvider: SQLite, EmailService: EmailFile, EmailFrom: "KiTS Hub <hub@localhost>", PasswordPolicy: PolicyLength,
+		TenantProvider: SQLite, TenantMaxConns: 20, TenantPoolSize: 2, EmailService: EmailFile, EmailFrom: "KiTS Hub <hub@localhost>", PasswordPolicy: PolicyLength,
 		LogLevel: slog.LevelInfo, LogFormat: LogJSON, Workers: 4,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -46,7 +46,8 @@ func TestEverySettingIsRead(t *testing.T) {
 	got, err := Load([]string{
 		"APP_ENV=production", "LISTEN_ADDR=[::]:9000", "PUBLIC_URL=https://Hub.Example.com:443/", "DATA_DIR=" + dir + "/x/../d",
 		"DATABASE_URL=postgres://u:p%40ss@db:5432/hub?sslmode=verify-full", "DATABASE_MAX_CONNS=50", "DATABASE_IDLE_TIMEOUT=1m", "DATABASE_CONNECT_TIMEOUT=500ms",
-		"TENANT_PROVIDER=sqlite", "ENCRYPTION_KEY=" + goodKey, "EMAIL_SERVICE=smtp", "SMTP_URL=smtps://u:p@mail:465", "EMAIL_FROM=Hub <hub@example.com>",
+		"TENANT_PROVIDER=sqlite", "TENANT_DATABASE_URL= postgres://t@[::1]:1/x", "TENANT_DATABASE_URL_EU_WEST=postgresql://e", "TENANT_DATABASE_URL_=", "TENANT_DATABASE_URL_A=postgres://a",
+		"TENANT_MAX_CONNS=1000", "TENANT_POOL_SIZE=0", "ENCRYPTION_KEY=" + goodKey, "EMAIL_SERVICE=smtp", "SMTP_URL=smtps://u:p@mail:465", "EMAIL_FROM=Hub <hub@example.com>",
 		"PASSWORD_POLICY=complexity", "CATALOG_DIR=" + dir, "CORS_ALLOWED_ORIGINS=https://app.example.com, http://LOCALHOST:3000,",
 		"TRUSTED_PROXIES=10.1.2.3/8, ::1 ,::ffff:192.0.2.1", "LOG_LEVEL=WARN", "LOG_FORMAT=text", "METRICS_ADDR=127.0.0.1:9090", "WORKERS=64",
 		"UNKNOWN=whatever", "WORKERS=8", "malformed",
@@ -57,7 +58,12 @@ func TestEverySettingIsRead(t *testing.T) {
 	want := &Config{
 		Env: Production, ListenAddr: "[::]:9000", PublicURL: "https://hub.example.com", DataDir: filepath.Join(dir, "d"),
 		DatabaseURL: "postgres://u:p%40ss@db:5432/hub?sslmode=verify-full", DatabaseMaxConns: 50, DatabaseIdleTimeout: time.Minute, DatabaseConnectTimeout: 500 * time.Millisecond,
-		TenantProvider: SQLite, EncryptionKey: goodKey, EmailService: EmailSMTP, SMTPURL: "smtps://u:p@mail:465", EmailFrom: "Hub <hub@example.com>",
+		TenantProvider: SQLite, TenantClusters: []Cluster{
+			{"main", "postgres://t@[::1]:1/x", "TENANT_DATABASE_URL"},
+			{"a", "postgres://a", "TENANT_DATABASE_URL_A"},
+			{"eu-west", "postgresql://e", "TENANT_DATABASE_URL_EU_WEST"},
+		},
+		TenantMaxConns: 1000, EncryptionKey: goodKey, EmailService: EmailSMTP, SMTPURL: "smtps://u:p@mail:465", EmailFrom: "Hub <hub@example.com>",
 		PasswordPolicy: PolicyComplexity, CatalogDir: dir, CORSAllowedOrigins: []string{"https://app.example.com", "http://localhost:3000"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("192.0.2.1/32")},
 		LogLevel:       slog.LevelWarn, LogFormat: LogText, MetricsAddr: "127.0.0.1:9090", Workers: 8,
@@ -131,6 +137,14 @@ func TestWrongValues(t *testing.T) {
 		"DATABASE_IDLE_TIMEOUT":    {canary, "30", "0s", "2h", "-1s"},
 		"DATABASE_CONNECT_TIMEOUT": {canary, "99ms", "61s"},
 		"TENANT_PROVIDER":          {canary, "postgres"},
+		"TENANT_DATABASE_URL":      {canary, "mysql://" + canary, "postgres://u:%zz" + canary + "@h/d", "postgres:///" + canary, "postgres://h/d?host=" + canary, "postgres:" + canary, "postgres://h/d#" + canary},
+		"TENANT_DATABASE_URL_EU":   {canary, "postgres:///" + canary},
+		"TENANT_DATABASE_URL_":     {"postgres://" + canary},
+		"TENANT_DATABASE_URL_MAIN": {"postgres://" + canary},
+		"TENANT_DATABASE_URL_1":    {"postgres://" + canary},
+		"TENANT_DATABASE_URL_ü":    {"postgres://" + canary},
+		"TENANT_MAX_CONNS":         {canary, "2", "1001"},
+		"TENANT_POOL_SIZE":         {canary, "-1", "1001"},
 		"ENCRYPTION_KEY": {
 			canary, "base64:" + canary, "base64:AAAA", "hex:" + canary, "hex:00", "passphrase:short", "file:", "file:/nonexistent/" + canary, "exec:", "exec: ", "plain:" + canary,
 		},
@@ -154,7 +168,7 @@ func TestWrongValues(t *testing.T) {
 		}
 	}
 	for _, s := range Settings() { // a setting without a wrong value would be one that is not checked
-		if s.set == nil || s.Doc == "" || s.Default == "" && s.Shown == "" {
+		if (s.set == nil) == (s.each == nil) || s.Doc == "" || s.Default == "" && s.Shown == "" {
 			t.Errorf("%s: the row is not complete", s.Name)
 		}
 	}
@@ -179,12 +193,61 @@ func TestGoodKeysAndAddresses(t *testing.T) {
 	for _, entry := range []string{
 		"ENCRYPTION_KEY=" + b64, "ENCRYPTION_KEY=" + b64 + "=", "ENCRYPTION_KEY=" + b64 + "=\r\n", "ENCRYPTION_KEY=passphrase:  twelve chars", "ENCRYPTION_KEY=exec:cat /x",
 		"LISTEN_ADDR=:0", "LISTEN_ADDR=localhost:80", "LISTEN_ADDR=[fe80::1%eth0]:80", "METRICS_ADDR=:0",
-		"DATABASE_URL=postgresql:///hub?host=/var/run/postgresql", "SMTP_URL=smtp://localhost", "EMAIL_FROM=Jörg <j@example.com>",
+		"SMTP_URL=smtp://localhost", "EMAIL_FROM=Jörg <j@example.com>",
 		"PUBLIC_URL=http://[::1]:8080", "TRUSTED_PROXIES=fe80::1%eth0",
 	} {
 		if _, err := Load([]string{entry}); err != nil {
 			t.Errorf("%s: %v", entry, err)
 		}
+	}
+}
+
+// Where tenants' databases are made, when nobody or somebody says so.
+func TestTenants(t *testing.T) {
+	for _, tc := range []struct {
+		name, provider, clusters, problems string
+		env                                []string
+	}{
+		{name: "nothing", provider: SQLite},
+		{name: "hub on Postgres", env: []string{"DATABASE_URL=postgres://h/hub"}, provider: Postgres, clusters: "main=DATABASE_URL"},
+		{name: "tenants on Postgres", env: []string{"TENANT_DATABASE_URL=postgres://t"}, provider: Postgres, clusters: "main=TENANT_DATABASE_URL"},
+		{name: "both", env: []string{"DATABASE_URL=postgres://h", "TENANT_DATABASE_URL=postgres://t"}, provider: Postgres, clusters: "main=TENANT_DATABASE_URL"},
+		{name: "a named one alone", env: []string{"TENANT_DATABASE_URL_EU=postgres://e"}, provider: Postgres, clusters: "eu=TENANT_DATABASE_URL_EU"},
+		{
+			name: "a named one beside the hub's", env: []string{"TENANT_DATABASE_URL_EU=postgres://e", "DATABASE_URL=postgres://h"},
+			provider: Postgres, clusters: "main=DATABASE_URL eu=TENANT_DATABASE_URL_EU",
+		},
+		{name: "files for choice", env: []string{"TENANT_PROVIDER=sqlite", "DATABASE_URL=postgres://h"}, provider: SQLite, clusters: "main=DATABASE_URL"},
+		{name: "the hub by a socket", env: []string{"DATABASE_URL=postgres:///hub?host=/run/postgresql"}, problems: "TENANT_DATABASE_URL"},
+		{name: "the hub by a socket, with files", env: []string{"DATABASE_URL=postgres:///hub?host=/run/postgresql", "TENANT_PROVIDER=sqlite"}, provider: SQLite},
+		{
+			name: "the hub by a socket, with a cluster", env: []string{"DATABASE_URL=postgres:///hub?host=/run/postgresql", "TENANT_DATABASE_URL=postgres://t"},
+			provider: Postgres, clusters: "main=TENANT_DATABASE_URL",
+		},
+		{name: "one name twice", env: []string{"TENANT_DATABASE_URL_EU=postgres://e", "TENANT_DATABASE_URL_eu=postgres://e"}, problems: "TENANT_DATABASE_URL_eu"},
+		{
+			name: "all problems at once", env: []string{"TENANT_PROVIDER=postgres", "TENANT_DATABASE_URL_1=x", "TENANT_DATABASE_URL=y", "TENANT_POOL_SIZE=many"},
+			problems: "TENANT_DATABASE_URL TENANT_DATABASE_URL_1 TENANT_POOL_SIZE",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := strings.Join(problemsOf(t, tc.env...), " "); got != tc.problems {
+				t.Fatalf("problems with %q, want %q", got, tc.problems)
+			} else if got != "" {
+				return
+			}
+			c, err := Load(tc.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var clusters []string
+			for _, x := range c.TenantClusters {
+				clusters = append(clusters, x.Name+"="+x.Variable)
+			}
+			if got := strings.Join(clusters, " "); c.TenantProvider != tc.provider || got != tc.clusters {
+				t.Errorf("provider %s, clusters %q", c.TenantProvider, got)
+			}
+		})
 	}
 }
 
@@ -256,7 +319,7 @@ func FuzzLoad(f *testing.F) {
 		if _, marked := Load([]string{s.Name + "=" + value + marker}); marked != nil && strings.Contains(marked.Error(), marker) {
 			t.Errorf("%s shows its value: %v", s.Name, marked)
 		}
-		if err != nil && !strings.HasPrefix(err.Error(), s.Name+": ") && s.Name != "APP_ENV" && s.Name != "EMAIL_SERVICE" {
+		if err != nil && !strings.HasPrefix(strings.TrimPrefix(err.Error(), "TENANT_"), strings.TrimPrefix(s.Name, "TENANT_")+": ") && s.Name != "APP_ENV" && s.Name != "EMAIL_SERVICE" {
 			t.Errorf("%s: %v", s.Name, err)
 		}
 	})

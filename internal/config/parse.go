@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,11 +162,37 @@ func setDatabaseURL(c *Config, value string) *fault {
 	return nil
 }
 
-func setTenantProvider(c *Config, value string) *fault {
-	if value != SQLite {
-		return &fault{"this version makes tenants on sqlite only", "Set it to sqlite or leave it out."}
+var clusterName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+
+const clusterFix = "Write postgres://user:password@host:5432/postgres and percent-encode special characters of the password."
+
+// namedCluster reads one TENANT_DATABASE_URL_<NAME>.
+func namedCluster(c *Config, member, value string) *fault {
+	name := strings.ReplaceAll(strings.ToLower(member), "_", "-")
+	switch {
+	case !clusterName.MatchString(name):
+		return &fault{"its name is not one a cluster can have", "Name it by a letter, then up to 30 letters, digits and _: TENANT_DATABASE_URL_EU_WEST."}
+	case name == MainCluster:
+		return &fault{"the cluster main is that of TENANT_DATABASE_URL", "Set TENANT_DATABASE_URL, or choose another name."}
+	case slices.ContainsFunc(c.TenantClusters, func(x Cluster) bool { return x.Name == name }):
+		return &fault{"there is another variable for the same cluster", "Names differ by more than upper and lower case; leave one of the two."}
 	}
-	c.TenantProvider = value
+	return cluster(c, name, "TENANT_DATABASE_URL_"+member, value)
+}
+
+// cluster takes an address that customers' programs can reach too: with a host, and of one server.
+func cluster(c *Config, name, variable, value string) *fault {
+	value = strings.TrimSpace(value)
+	u, err := url.Parse(value)
+	switch {
+	case err != nil:
+		return &fault{"it is not an address", clusterFix}
+	case u.Scheme != "postgres" && u.Scheme != "postgresql":
+		return &fault{"it is not of Postgres", clusterFix}
+	case u.Hostname() == "" || u.Query().Has("host") || u.Fragment != "":
+		return &fault{"it names no host, or not one alone", clusterFix}
+	}
+	c.TenantClusters = append(c.TenantClusters, Cluster{name, Secret(value), variable})
 	return nil
 }
 

@@ -1,12 +1,12 @@
 package config
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
-
-import "slices"
 
 // Required stands in ProductionDefault for "there is no default: it must be set".
 const Required = "required"
@@ -22,6 +22,7 @@ type Setting struct {
 	requiredFix string // the next step when it is required and missing
 	secret      bool   // the value is kept byte for byte, not trimmed
 	set         func(c *Config, value string) *fault
+	each        func(c *Config, member, value string) *fault // in place of set where Name ends in <NAME>: for each variable that begins so
 }
 
 // Settings gives all variables in the order of the document.
@@ -35,7 +36,23 @@ func (s Setting) defaultFor(env string) string {
 }
 
 func rank(name string) int {
+	if family, _, ok := familyOf(name); ok {
+		name = family.Name
+	}
 	return slices.IndexFunc(table, func(s Setting) bool { return s.Name == name })
+}
+
+// familyOf finds the setting that a variable is a member of, and what stands in it for <NAME>.
+func familyOf(name string) (family Setting, member string, ok bool) {
+	for _, s := range table {
+		if s.each == nil {
+			continue
+		}
+		if member, ok = strings.CutPrefix(name, strings.TrimSuffix(s.Name, "<NAME>")); ok {
+			return s, member, true
+		}
+	}
+	return Setting{}, "", false
 }
 
 // table is the one list of settings.
@@ -121,9 +138,29 @@ var databaseSettings = []Setting{
 		},
 	},
 	{
-		Name: "TENANT_PROVIDER", Default: SQLite,
-		Doc: "What makes the tenants' databases. This version knows `sqlite`: one file for each tenant.",
-		set: setTenantProvider,
+		Name: "TENANT_PROVIDER", Shown: "`postgres` when there is a cluster for it, else `sqlite`",
+		Doc: "What makes the databases of automatic plans: `postgres`, a database and two roles each on a cluster (see [postgres.md](postgres.md)), or `sqlite`, a file each in DATA_DIR. Operators may choose either for a request they handle.",
+		set: func(c *Config, v string) *fault { return oneOf(&c.TenantProvider, v, SQLite, Postgres) },
+	},
+	{
+		Name: "TENANT_DATABASE_URL", Shown: "the cluster of DATABASE_URL, if that is Postgres", secret: true,
+		Doc: "The cluster `main`, on which tenants' databases are made: `postgres://user:password@host:5432/postgres` of a role with CREATEDB and CREATEROLE. Customers are told its host and port.",
+		set: func(c *Config, v string) *fault { return cluster(c, MainCluster, "TENANT_DATABASE_URL", v) },
+	},
+	{
+		Name: "TENANT_DATABASE_URL_<NAME>", Shown: "none",
+		Doc:  "A further cluster, as TENANT_DATABASE_URL; `TENANT_DATABASE_URL_EU_WEST` is named `eu-west`. New tenants are spread over all clusters. A name stays for good: it is part of where each tenant is.",
+		each: namedCluster,
+	},
+	{
+		Name: "TENANT_MAX_CONNS", Default: "20",
+		Doc: "Most connections that this process opens to each cluster for its work on tenants' databases, 3–1000; beside those of DATABASE_MAX_CONNS. Several hubs add up.",
+		set: func(c *Config, v string) *fault { return whole(&c.TenantMaxConns, v, 3, 1000) },
+	},
+	{
+		Name: "TENANT_POOL_SIZE", Default: "2",
+		Doc: "How many databases are kept ready for each plan on Postgres, so that a new customer need not wait for one to be made, 0–1000; 0 is off. Each takes 10 MB of disk or more.",
+		set: func(c *Config, v string) *fault { return whole(&c.TenantPoolSize, v, 0, 1000) },
 	},
 }
 

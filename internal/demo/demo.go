@@ -159,7 +159,7 @@ func setUp(ctx context.Context, o Options) (_ *stage, err error) {
 			return nil, err
 		}
 		st.database = stop
-		st.hubOpts.Env = append(st.hubOpts.Env, "DATABASE_URL="+url)
+		st.hubOpts.Env = append(st.hubOpts.Env, "DATABASE_URL="+url, "TENANT_PROVIDER=sqlite")
 	}
 	if st.hubOpts.Listen, err = drive.FreeAddr(); err != nil {
 		return nil, err

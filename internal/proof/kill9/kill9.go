@@ -117,7 +117,7 @@ func prepare(ctx context.Context, o check.Options) (v *victim, judge *inspect.Ju
 		}
 		v.cleanup = append(v.cleanup, stop)
 		v.db.url = url
-		v.opts.Env = append(v.opts.Env, "DATABASE_URL="+url)
+		v.opts.Env = append(v.opts.Env, "DATABASE_URL="+url, "TENANT_PROVIDER=sqlite")
 	}
 	if v.opts.Listen, err = drive.FreeAddr(); err != nil {
 		return v, nil, err
