@@ -39,7 +39,7 @@ func (a answer) encode() (hub.Answer, error) {
 	if a.kept != nil {
 		return *a.kept, nil
 	}
-	body, err := marshal(envelope{Success: true, Data: a.data, NextCursor: a.next})
+	body, err := a.body()
 	if err != nil {
 		return hub.Answer{}, err
 	}
@@ -47,6 +47,14 @@ func (a answer) encode() (hub.Answer, error) {
 		a.status = http.StatusOK
 	}
 	return hub.Answer{Status: a.status, ContentType: "application/json", Location: a.location, Body: append(body, '\n')}, nil
+}
+
+func (a answer) body() ([]byte, error) {
+	if d, ok := a.data.(*statusDoc); ok {
+		b := append(make([]byte, 0, usualBody), `{"success":true,"data":`...)
+		return append(appendStatus(b, d), '}'), nil
+	}
+	return marshal(envelope{Success: true, Data: a.data, NextCursor: a.next})
 }
 
 // usualBody is room for most answers, so that the buffer seldom grows.

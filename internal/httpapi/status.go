@@ -113,7 +113,8 @@ func status(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{data: statusOf(s)}, nil
+	d := statusOf(s)
+	return answer{data: &d}, nil
 }
 
 func cancelByCustomer(c *call) (answer, error) {
