@@ -193,7 +193,7 @@ func (c *Core) deps(ctx context.Context, instance, home string) (hub.Deps, error
 		Store: c.Store, Jobs: c.Jobs, Catalogs: cats, Providers: providers, Default: cfg.TenantProvider,
 		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: tokens{}, Passwords: newPasswords(cfg), Events: c.events, Meter: c.Metrics,
 		Mailer: mailer, Log: c.Log, PublicURL: cfg.PublicURL, Instance: instance, Home: home, Workers: cfg.Workers,
-		Hours: cfg.WorkingHours, Aging: cfg.QueueAging,
+		Hours: cfg.WorkingHours, Aging: cfg.QueueAging, PoolSize: cfg.TenantPoolSize,
 	}, nil
 }
 
