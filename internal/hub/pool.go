@@ -6,7 +6,8 @@ import (
 )
 
 // Pooler is a provider that can hold databases ready before anybody asks for them. A member of the pool is a backend under an id of its own,
-// which begins with MemberPrefix. Every method but Adopt may be repeated after a crash at any point of an earlier call.
+// which begins with MemberPrefix; Plan plans it as it plans a tenant's. Create on an adopted place hands the member over, Drop on one removes
+// it whether that has happened or not. Every method but Adopt may be repeated after a crash at any point of an earlier call.
 type Pooler interface {
 	Provider
 
@@ -18,10 +19,6 @@ type Pooler interface {
 
 	// Adopt gives the backend and credentials that a tenant will have when the member becomes its own. It touches nothing.
 	Adopt(member Backend, c Credentials, tenantID string, generation int64) (Backend, Credentials, error)
-
-	// HandOver makes the member at the adopted place the tenant's; Create on an adopted place does so too. A member of nobody, or of another
-	// tenant, is refused.
-	HandOver(ctx context.Context, b Backend) error
 
 	// Discard removes a member; a missing one is no error, one that was handed over is refused.
 	Discard(ctx context.Context, member Backend, c Credentials) error
@@ -57,6 +54,7 @@ type Member struct {
 	Worker         string // the hub that is at it, or ""
 	Fence          int64  // counts the holds
 	Failure        *Failure
+	PolicyAt       time.Time // when the hub that made it took up its catalog and settings; what a later hub wants stands
 	CreatedAt      time.Time
 	ReadyAt        *time.Time
 }

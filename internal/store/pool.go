@@ -9,14 +9,14 @@ import (
 )
 
 const memberColumns = `r.id, r.provider, r.plan, r.slot, r.template_key, r.catalog_version, r.state, r.place, r.generation, r.sealed, r.secret_version,
-	r.worker, r.fence, r.failure, r.created_at, r.ready_at`
+	r.worker, r.fence, r.failure, r.policy_at, r.created_at, r.ready_at`
 
 const memberSelect = `SELECT ` + memberColumns + ` FROM pool_members r`
 
 func scanMember(row interface{ Scan(...any) error }) (*hub.Member, error) {
 	var m hub.Member
 	err := row.Scan(&m.ID, &m.Backend.Provider, &m.Plan, &m.Slot, &m.Key, &m.CatalogVersion, &m.State, &m.Backend.Place, &m.Backend.Generation,
-		&m.Sealed, &m.SecretVersion, &m.Worker, &m.Fence, scanJSON{&m.Failure}, scanTime{&m.CreatedAt}, scanTimeOrNull{&m.ReadyAt})
+		&m.Sealed, &m.SecretVersion, &m.Worker, &m.Fence, scanJSON{&m.Failure}, scanTime{&m.PolicyAt}, scanTime{&m.CreatedAt}, scanTimeOrNull{&m.ReadyAt})
 	m.Backend.TenantID = m.ID
 	return &m, err
 }
@@ -25,11 +25,11 @@ func scanMember(row interface{ Scan(...any) error }) (*hub.Member, error) {
 func (t *Tx) InsertMember(ctx context.Context, m *hub.Member) (bool, error) {
 	res, err := t.tx.ExecContext(ctx, `
 		INSERT INTO pool_members (id, provider, plan, slot, template_key, catalog_version, state, place, generation, sealed, secret_version,
-			worker, fence, failure, created_at, ready_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+			worker, fence, failure, policy_at, created_at, ready_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 		ON CONFLICT (provider, plan, slot) WHERE state <> 'discarding' DO NOTHING`,
 		m.ID, m.Backend.Provider, m.Plan, m.Slot, m.Key, m.CatalogVersion, string(m.State), m.Backend.Place, m.Backend.Generation, m.Sealed,
-		m.SecretVersion, m.Worker, m.Fence, asJSON{m.Failure}, stamp(m.CreatedAt), stampOrNull(m.ReadyAt))
+		m.SecretVersion, m.Worker, m.Fence, asJSON{m.Failure}, stamp(m.PolicyAt), stamp(m.CreatedAt), stampOrNull(m.ReadyAt))
 	if err != nil {
 		return false, err
 	}
@@ -63,8 +63,9 @@ func (t *Tx) LockReadyMember(ctx context.Context, provider, key, catalogVersion 
 // UpdateMember implements hub.PoolStore.
 func (t *Tx) UpdateMember(ctx context.Context, m *hub.Member) error {
 	return changedOne(t.tx.ExecContext(ctx, `
-		UPDATE pool_members SET template_key = $2, catalog_version = $3, state = $4, worker = $5, fence = $6, failure = $7, ready_at = $8 WHERE id = $1`,
-		m.ID, m.Key, m.CatalogVersion, string(m.State), m.Worker, m.Fence, asJSON{m.Failure}, stampOrNull(m.ReadyAt)))
+		UPDATE pool_members SET template_key = $2, catalog_version = $3, state = $4, worker = $5, fence = $6, failure = $7, policy_at = $8, ready_at = $9 WHERE id = $1`,
+		m.ID, m.Key, m.CatalogVersion, string(m.State), m.Worker, m.Fence, asJSON{m.Failure}, stamp(m.PolicyAt),
+		stampOrNull(m.ReadyAt)))
 }
 
 // DeleteMember implements hub.PoolStore.

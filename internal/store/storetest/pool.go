@@ -14,7 +14,7 @@ func newMember(set ...func(*hub.Member)) *hub.Member {
 	m := &hub.Member{
 		ID: id, Plan: "basic", Key: "k1", CatalogVersion: "v1", State: hub.MemberPreparing,
 		Backend: hub.Backend{TenantID: id, Generation: 1, Provider: "postgres", Place: "main/" + id},
-		Sealed:  []byte{0, 1, 2, 0xff}, SecretVersion: 1, Worker: "ins_1", Fence: 1, CreatedAt: base,
+		Sealed:  []byte{0, 1, 2, 0xff}, SecretVersion: 1, Worker: "ins_1", Fence: 1, PolicyAt: base, CreatedAt: base,
 	}
 	for _, f := range set {
 		f(m)
@@ -50,6 +50,7 @@ func memberRoundTrip(t *testing.T, s hub.Store) {
 		func() {},
 		func() {
 			m.Key, m.CatalogVersion, m.State, m.Worker, m.Fence = "k2", "v2", hub.MemberReady, "", 2
+			m.PolicyAt = at(time.Minute)
 			m.ReadyAt, m.Failure = ref(at(time.Microsecond)), &hub.Failure{Step: "probe", Class: hub.ClassNetwork, Cause: "away"}
 		},
 		func() { m.State, m.ReadyAt, m.Failure = hub.MemberDiscarding, nil, nil },

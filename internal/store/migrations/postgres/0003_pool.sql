@@ -16,6 +16,7 @@ CREATE TABLE pool_members (
     worker          TEXT COLLATE "C" NOT NULL,
     fence           BIGINT NOT NULL,
     failure         TEXT COLLATE "C", -- JSON
+    policy_at       TEXT COLLATE "C" NOT NULL, -- when the hub that made it took up its catalog and settings: what a later one wants stands
     created_at      TEXT COLLATE "C" NOT NULL,
     ready_at        TEXT COLLATE "C",
     UNIQUE (provider, place)

@@ -16,6 +16,7 @@ CREATE TABLE pool_members (
     worker          TEXT NOT NULL,
     fence           INTEGER NOT NULL,
     failure         TEXT, -- JSON
+    policy_at       TEXT NOT NULL, -- when the hub that made it took up its catalog and settings: what a later one wants stands
     created_at      TEXT NOT NULL,
     ready_at        TEXT,
     UNIQUE (provider, place)
