@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // Create makes the planned database as a copy of the template, with its two roles, or hands over the pool's member that the place names. It
@@ -86,7 +87,7 @@ func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials
 	if err != nil {
 		return err
 	}
-	if err := again(ctx, func() error { return a.exec(ctx, roles+";"+compatGrantSQL(name+runtimeSuffix)) }); err != nil {
+	if err := again(ctx, func() error { return a.exec(ctx, roles+";"+provider.CompatGrantSQL(literal(name+runtimeSuffix))) }); err != nil {
 		return fmt.Errorf("making the roles of %s: %w", name, err)
 	}
 	if !s.exists {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // Finding is one thing that Doctor found.
@@ -94,7 +96,7 @@ func (p *Provider) doctorRoles(ctx context.Context, a *admin) (found []Finding, 
 	if err != nil {
 		return nil, err
 	}
-	rows, err = a.conn.Query(ctx, `SELECT rolname FROM pg_roles WHERE rolname = ANY($1::text[]) AND (rolsuper OR rolbypassrls) ORDER BY 1`, compatRoles)
+	rows, err = a.conn.Query(ctx, `SELECT rolname FROM pg_roles WHERE rolname = ANY($1::text[]) AND (rolsuper OR rolbypassrls) ORDER BY 1`, provider.CompatRoles)
 	if err != nil {
 		return nil, err
 	}

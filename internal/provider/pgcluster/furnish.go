@@ -3,6 +3,8 @@ package pgcluster
 import (
 	"fmt"
 	"strings"
+
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // furnishVersion is part of every template's name: who changes furnishSQL raises it, and all templates are built anew.
@@ -17,7 +19,7 @@ const furnishVersion = 1
 func (n names) furnishSQL() string {
 	owner, app := quote(n.owner()), quote(n.app())
 	users := app
-	for _, r := range compatRoles {
+	for _, r := range provider.CompatRoles {
 		users += ", " + quote(r)
 	}
 	const rights = `SELECT, INSERT, UPDATE, DELETE`
@@ -30,17 +32,6 @@ func (n names) furnishSQL() string {
 		fmt.Sprintf(`ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO %s`, owner, users),
 		`CREATE SCHEMA auth`,
 		`GRANT USAGE ON SCHEMA auth TO ` + users,
-		authFunctions,
+		provider.AuthFunctions,
 	}, ";\n")
 }
-
-// authFunctions answer as Supabase's do: from the claims of the token that the front has verified and set.
-const authFunctions = `
-CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE
-    RETURN coalesce(nullif(current_setting('request.jwt.claim', true), ''), nullif(current_setting('request.jwt.claims', true), ''))::jsonb;
-CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE
-    RETURN coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''), auth.jwt() ->> 'sub')::uuid;
-CREATE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE
-    RETURN coalesce(nullif(current_setting('request.jwt.claim.role', true), ''), auth.jwt() ->> 'role');
-CREATE FUNCTION auth.email() RETURNS text LANGUAGE sql STABLE
-    RETURN coalesce(nullif(current_setting('request.jwt.claim.email', true), ''), auth.jwt() ->> 'email')`

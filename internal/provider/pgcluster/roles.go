@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
-)
 
-// compatRoles are those that Supabase has and texts of a catalog may name. Here they have no login and no right but to the tables, and cannot
-// pass row-level security: a role that is no superuser could not make one that can, and policies grant what service_role needs.
-var compatRoles = []string{"anon", "authenticated", "service_role"}
+	"github.com/kitshub/kitshub/internal/provider"
+)
 
 // ownerConns is how many sessions a tenant's owner role may have: the hub's own, a few at a time.
 const ownerConns = 10
@@ -67,7 +65,7 @@ func (a *admin) makeShared(ctx context.Context) error {
 
 // makeCompat makes Supabase's roles where they are missing. They are the whole cluster's, so another installation may do the same now.
 func (a *admin) makeCompat(ctx context.Context) error {
-	for _, role := range compatRoles {
+	for _, role := range provider.CompatRoles {
 		var exists bool
 		if err := a.row(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1::name)`, []any{role}, &exists); err != nil {
 			return err
@@ -75,7 +73,7 @@ func (a *admin) makeCompat(ctx context.Context) error {
 		if exists {
 			continue
 		}
-		err := a.exec(ctx, fmt.Sprintf(`CREATE ROLE %s NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS; COMMENT ON ROLE %[1]s IS 'kitshub:compat'`, quote(role)))
+		err := a.exec(ctx, provider.CompatRoleSQL(quote(role)))
 		if code := codeOf(err); err != nil && code != codeDuplicateObject && code != codeUnique {
 			return err
 		}
@@ -116,16 +114,6 @@ func (p *Provider) rolesSQL(name string, s state, runtime, owner string) (string
 		fmt.Sprintf(`ALTER ROLE %s SET idle_in_transaction_session_timeout = '5min'`, quote(name+runtimeSuffix)),
 		fmt.Sprintf(`ALTER ROLE %s SET statement_timeout = '5min'`, quote(name+runtimeSuffix)))
 	return strings.Join(sql, ";"), nil
-}
-
-// compatGrantSQL lets the customer's program become one of Supabase's roles, as Supabase's own front does. Only those that we made: one that
-// somebody else made may have rights elsewhere. It is not needed for the rest, so where the server refuses it the rest stands.
-func compatGrantSQL(role string) string {
-	return fmt.Sprintf(`DO $do$ DECLARE r record; BEGIN
-		FOR r IN SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = 'kitshub:compat' AND NOT (rolbypassrls OR rolsuper OR rolcanlogin) LOOP
-			BEGIN EXECUTE format('GRANT %%I TO %%I', r.rolname, %s); EXCEPTION WHEN insufficient_privilege THEN NULL; END;
-		END LOOP;
-	END $do$`, literal(role))
 }
 
 // openSQL finishes a database: who may connect, whose it is, and last, that anybody may. One transaction.

@@ -1,0 +1,76 @@
+package provider
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+// PostgresCode is the SQLSTATE that a Postgres server gave (https://www.postgresql.org/docs/current/errcodes-appendix.html), or empty.
+func PostgresCode(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return ""
+}
+
+// ClassifyPostgres says what kind of trouble an error is that was met with SQL of our own, never the catalog's: a statement that is wrong is a
+// bug of ours. code is the server's, or a word of the network, or empty.
+func ClassifyPostgres(err error) (class hub.Class, code string) {
+	if code := PostgresCode(err); code != "" {
+		return classOf(code, err), code
+	}
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return hub.ClassNetwork, "ECONNREFUSED"
+	case errors.As(err, &timeout), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return hub.ClassNetwork, ""
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		if strings.Contains(err.Error(), "tls") { // refused by the server or not trusted by us; neither passes by itself
+			return hub.ClassAuth, "TLS"
+		}
+		return hub.ClassNetwork, ""
+	}
+	if strings.Contains(err.Error(), "conn closed") {
+		return hub.ClassNetwork, ""
+	}
+	return hub.ClassBug, ""
+}
+
+func classOf(code string, err error) hub.Class {
+	switch code {
+	case "55P03", "55006", "55000", "40P01", "40001":
+		return hub.ClassNetwork // a lock, an object in use, a state: all pass
+	case "42501", "25006", "0LP01", "0L000":
+		return hub.ClassAuth // a read-only server is one that was failed over: the address is wrong
+	case "3D000", "42P04", "42710":
+		return hub.ClassData
+	case "XX000":
+		if strings.Contains(err.Error(), "concurrently updated") {
+			return hub.ClassNetwork
+		}
+		return hub.ClassBug
+	case "XX001", "XX002":
+		return hub.ClassData
+	}
+	switch code[:2] {
+	case "08", "40", "57", "58":
+		return hub.ClassNetwork // connection, serialization, operator, system
+	case "28":
+		return hub.ClassAuth
+	case "53":
+		return hub.ClassQuota
+	}
+	return hub.ClassBug
+}
