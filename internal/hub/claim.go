@@ -52,6 +52,9 @@ func (u *unit) claim(ctx context.Context, a Actor, r *Request) error {
 	if err := r.move(MoveClaim, u.Now()); err != nil {
 		return err
 	}
+	if err := u.endRetries(ctx, r); err != nil {
+		return err
+	}
 	now := u.Now()
 	r.AssignedTo, r.AssigneeName = a.ID, a.Name
 	r.claimedAt(now)
@@ -84,26 +87,7 @@ func (s *Service) Retry(ctx context.Context, a Actor, id string) (*Request, erro
 	if err := s.catalogs.Reload(ctx); err != nil {
 		s.log.WarnContext(ctx, "the catalog could not be read again; the one in force stays", "error", err)
 	}
-	return s.handle(ctx, a, id, MoveRetry, func(u *unit, r *Request) (map[string]any, error) {
-		detail := map[string]any{}
-		if r.Failure != nil {
-			detail["step"] = r.Failure.Step
-		}
-		r.Failure, r.FinishedAt, r.Worker = nil, nil, ""
-		if r.State == Pending {
-			r.AssignedTo, r.AssigneeName, r.ClaimedAt = "", "", nil
-			if r.Way != Automatic {
-				return detail, nil
-			}
-		} else {
-			op := provisionOperation(u, r)
-			if err := u.InsertOperation(ctx, op); err != nil {
-				return nil, err
-			}
-			r.OperationID = op.ID
-		}
-		return detail, s.jobs.EnqueueProvision(ctx, u, r.Key())
-	})
+	return s.handle(ctx, a, id, MoveRetry, func(u *unit, r *Request) (map[string]any, error) { return s.takeUp(ctx, u, r) })
 }
 
 // Cancel ends a request, by an operator.
@@ -242,6 +226,8 @@ func (s *Service) Assign(ctx context.Context, a Actor, id, operatorID string) (*
 				return nil, err
 			}
 		} else if err := r.move(MoveClaim, u.Now()); err != nil {
+			return nil, err
+		} else if err := u.endRetries(ctx, r); err != nil {
 			return nil, err
 		}
 		now := u.Now()

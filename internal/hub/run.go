@@ -42,7 +42,7 @@ func (w *run) begin(ctx context.Context) (bool, error) {
 				return nil, err
 			}
 			r.claimedAt(now)
-			r.AssignedTo, r.Failure, r.FinishedAt = AutoAssignee, nil, nil
+			r.AssignedTo, r.FinishedAt = AutoAssignee, nil
 			err = u.saveMove(ctx, HubActor(), r, MoveClaim, map[string]any{"assigned_to": AutoAssignee})
 		} else {
 			r.UpdatedAt = u.Now()

@@ -55,7 +55,8 @@ type StepRecord struct {
 	Failure    *Failure
 }
 
-// Failure is why a step, and with it its request, failed. Cause is for operators; Customer is fit for the customer.
+// Failure is why a step, and with it its request, failed. Cause and Action are for operators; Customer is fit for the customer. A request that
+// the hub has taken up again by itself keeps it until it ends well or fails anew.
 type Failure struct {
 	Step     string `json:"step"`
 	Class    Class  `json:"class"`
@@ -66,6 +67,9 @@ type Failure struct {
 	Action   string `json:"action"`
 	Customer string `json:"customer"`
 	Tries    int    `json:"tries"`
+
+	RetryAt *time.Time `json:"retry_at,omitempty"` // when the hub tries again by itself; nil when it does not
+	Retries int        `json:"retries,omitempty"`  // how often it has
 }
 
 // PlanSteps lays out the pipeline for a feature set: create, identity, every migration in dependency order, then seeds, checks and the probe.

@@ -16,11 +16,12 @@ import (
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
-// Handler is what jobs and loops call. *hub.Service is one. Provision, Cleanup and SendMail may be called again for work that is done, and
+// Handler is what jobs and loops call. *hub.Service is one. Provision, Cleanup, RetryByItself and SendMail may be called again for work that is done, and
 // are called again while they return an error.
 type Handler interface {
 	Provision(ctx context.Context, requestID string) error
 	Cleanup(ctx context.Context, tenantID string) error
+	RetryByItself(ctx context.Context, a hub.Again) error
 	SendMail(ctx context.Context, id string, m hub.Mail) error
 	Beat(ctx context.Context) error
 	Reap(ctx context.Context) error
@@ -45,6 +46,7 @@ type Options struct {
 const (
 	provisionTimeout = 10 * time.Minute // no pipeline takes longer unless something hangs
 	cleanupTimeout   = 5 * time.Minute
+	retryTimeout     = time.Minute
 	mailTimeout      = time.Minute
 	rescueAfter      = provisionTimeout + time.Minute // above every timeout, else River would free jobs that still run
 
@@ -63,9 +65,11 @@ const (
 const (
 	queueProvision = "provision"
 	queueCleanup   = "cleanup"
+	queueRetry     = "retry"
 	queueMail      = "mail"
 
 	cleanupWorkers = 2
+	retryWorkers   = 2
 	mailWorkers    = 2
 )
 
@@ -207,6 +211,7 @@ func (c *Client) config() *river.Config {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &provisionWorker{client: c})
 	river.AddWorker(workers, &cleanupWorker{client: c})
+	river.AddWorker(workers, &retryWorker{client: c})
 	river.AddWorker(workers, &mailWorker{client: c})
 	return &river.Config{
 		ID:                          c.opt.Instance,
@@ -225,6 +230,7 @@ func (c *Client) config() *river.Config {
 		Queues: map[string]river.QueueConfig{
 			queueProvision: {MaxWorkers: c.opt.Workers, FetchPollInterval: c.tuning.pollProvision},
 			queueCleanup:   {MaxWorkers: cleanupWorkers},
+			queueRetry:     {MaxWorkers: retryWorkers},
 			queueMail:      {MaxWorkers: mailWorkers},
 		},
 	}

@@ -6,6 +6,7 @@
 //	job        queue      calls             tried again
 //	provision  provision  Handler.Provision after 1 s, 2 s, 4 s … at most a minute apart
 //	cleanup    cleanup    Handler.Cleanup   the same, at most five minutes apart
+//	retry      retry      Handler.RetryByItself, at the time that the failure named; again as provision
 //	mail       mail       Handler.SendMail  after 5 s, doubling to half an hour, for about five days
 //
 //	loop       every      calls

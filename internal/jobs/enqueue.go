@@ -15,6 +15,7 @@ import (
 const (
 	provisionAttempts = 10_000 // about a week
 	cleanupAttempts   = 2_500  // about nine days
+	retryAttempts     = 10_000 // about a week
 	mailAttempts      = 250    // about five days
 )
 

@@ -24,9 +24,13 @@ func TestEnqueueIsPartOfTheTransaction(t *testing.T) {
 			"mail": func(ctx context.Context, tx hub.Tx) error {
 				return c.EnqueueMail(ctx, tx, hub.Mail{Kind: hub.MailReady, RequestID: "req_1"})
 			},
+			"retry": func(ctx context.Context, tx hub.Tx) error {
+				return c.EnqueueRetry(ctx, tx, hub.Again{RequestID: "req_1", Fence: 1, At: time.Now()})
+			},
 		}
 		for kind, fn := range enqueue {
-			jobs := fmt.Sprintf("SELECT count(*) FROM river_job WHERE kind = '%s' AND state = 'available'", kind)
+			state := map[bool]string{true: "scheduled", false: "available"}[kind == "retry"]
+			jobs := fmt.Sprintf("SELECT count(*) FROM river_job WHERE kind = '%s' AND state = '%s'", kind, state)
 			things := fmt.Sprintf("SELECT count(*) FROM thing WHERE id = '%s'", kind)
 			for _, keep := range []bool{false, true} {
 				s := r.begin(t.Context(), t)

@@ -120,7 +120,7 @@ func (e *postgresEngine) release(ctx context.Context, instances []string) error 
 		}
 		if freed.RowsAffected() > 0 {
 			e.client.log.WarnContext(ctx, "jobs of a hub that is gone are free again", "jobs", freed.RowsAffected(), "hubs", instances)
-			for _, q := range []string{queueProvision, queueCleanup, queueMail} {
+			for _, q := range []string{queueProvision, queueCleanup, queueRetry, queueMail} {
 				if _, err := tx.Exec(ctx, `SELECT pg_notify(concat(current_schema(), '.', $1::text), $2)`, topicInsert, insertPayload(q)); err != nil {
 					return err
 				}

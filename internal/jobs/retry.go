@@ -16,6 +16,7 @@ type retryPolicy map[string]pause
 var pauses = retryPolicy{
 	provisionArgs{}.Kind(): {time.Second, time.Minute}, // its errors are the hub's own: the database is gone, and comes back
 	cleanupArgs{}.Kind():   {time.Second, 5 * time.Minute},
+	retryArgs{}.Kind():     {time.Second, time.Minute},          // the same
 	mailArgs{}.Kind():      {5 * time.Second, 30 * time.Minute}, // a mail server's trouble takes minutes or days
 }
 

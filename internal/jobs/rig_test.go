@@ -101,7 +101,7 @@ func (r *rig) options(instance string) Options {
 // River listens, is found by it.
 var quick = tuning{
 	pollProvision: 3 * time.Second, pollRest: 3 * time.Second, drain: 50 * time.Millisecond,
-	retry: retryPolicy{"provision": {time.Millisecond, time.Millisecond}, "mail": {time.Millisecond, time.Millisecond}, "cleanup": {time.Millisecond, time.Millisecond}},
+	retry: retryPolicy{"provision": {time.Millisecond, time.Millisecond}, "mail": {time.Millisecond, time.Millisecond}, "cleanup": {time.Millisecond, time.Millisecond}, "retry": {time.Millisecond, time.Millisecond}},
 }
 
 // polling finds retries that are due: what is tried again announces itself to nobody.
@@ -182,6 +182,7 @@ func (r *rig) count(t testing.TB, query string) (n int) {
 type worker struct {
 	provision func(ctx context.Context, id string) error
 	cleanup   func(ctx context.Context, id string) error
+	again     func(ctx context.Context, a hub.Again) error
 	mail      func(ctx context.Context, id string, m hub.Mail) error
 	beat      func() error
 	reap      func() error
@@ -199,6 +200,13 @@ func (w *worker) Cleanup(ctx context.Context, id string) error {
 		return nil
 	}
 	return w.cleanup(ctx, id)
+}
+
+func (w *worker) RetryByItself(ctx context.Context, a hub.Again) error {
+	if w.again == nil {
+		return nil
+	}
+	return w.again(ctx, a)
 }
 
 func (w *worker) SendMail(ctx context.Context, id string, m hub.Mail) error {

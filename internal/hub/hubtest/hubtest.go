@@ -172,17 +172,25 @@ func (r *Rig) Perform(ctx context.Context, j Job) error {
 		return r.Provision(ctx, j.ID)
 	case "cleanup":
 		return r.Cleanup(ctx, j.ID)
+	case "retry":
+		return r.RetryByItself(ctx, j.Again)
 	case "mail":
 		return r.SendMail(ctx, "mail_"+j.ID, j.Mail)
 	}
 	return fmt.Errorf("a job of kind %q", j.Kind)
 }
 
-// Work performs every job, and those they bring, until none is left.
+// Work performs every job, and those they bring, until none is left but the hub's own retries, whose time has not come.
 func (r *Rig) Work() {
 	r.T.Helper()
+	var later []Job
+	defer func() { r.Jobs.add(later...) }()
 	for jobs := r.Jobs.Take(); len(jobs) > 0; jobs = r.Jobs.Take() {
 		for _, j := range jobs {
+			if j.Kind == "retry" {
+				later = append(later, j)
+				continue
+			}
 			if err := r.Perform(r.T.Context(), j); err != nil {
 				r.T.Fatalf("%s %s: %v", j.Kind, j.ID, err)
 			}

@@ -12,10 +12,12 @@ import (
 
 // Job is background work that a committed transaction enqueued.
 type Job struct {
-	Kind string // provision, cleanup, mail
+	Kind string // provision, cleanup, retry, mail
 	ID   string // of the request or tenant
 	Key  hub.LineKey
 	Mail hub.Mail
+
+	Again hub.Again
 }
 
 // Store is a process's view of the hub's database: the real store, which can be made to fail as a crash or an outage would.
@@ -181,6 +183,9 @@ func (j *Jobs) add(jobs ...Job) {
 	j.queue = append(j.queue, jobs...)
 }
 
+// Put gives back jobs that were taken and not done.
+func (j *Jobs) Put(jobs ...Job) { j.add(jobs...) }
+
 // Take gives the jobs that wait, and forgets them.
 func (j *Jobs) Take() []Job {
 	j.mu.Lock()
@@ -212,6 +217,11 @@ func (*Jobs) EnqueueProvision(_ context.Context, in hub.Tx, k hub.LineKey) error
 // EnqueueCleanup implements hub.Jobs.
 func (*Jobs) EnqueueCleanup(_ context.Context, in hub.Tx, tenantID string) error {
 	return enqueue(in, Job{Kind: "cleanup", ID: tenantID})
+}
+
+// EnqueueRetry implements hub.Jobs.
+func (*Jobs) EnqueueRetry(_ context.Context, in hub.Tx, a hub.Again) error {
+	return enqueue(in, Job{Kind: "retry", ID: a.RequestID, Again: a})
 }
 
 // EnqueueMail implements hub.Jobs.
