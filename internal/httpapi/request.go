@@ -17,13 +17,16 @@ type failureDoc struct {
 	Cause  string    `json:"cause" doc:"What the database said." example:"no such table: items"`
 	Action string    `json:"action" doc:"The safe next step." example:"Correct the file, then retry; it resumes at this step."`
 	Tries  int       `json:"tries" doc:"How often the step was tried." example:"1"`
+
+	RetryAt *time.Time `json:"retry_at" doc:"When the hub tries again by itself; null when it does not." example:"2026-11-22T16:02:08Z"`
+	Retries int        `json:"retries" doc:"How often it has tried again by itself." example:"0"`
 }
 
 func failureOf(f *hub.Failure) *failureDoc {
 	if f == nil {
 		return nil
 	}
-	return &failureDoc{f.Step, f.Class, f.Code, f.File, f.Line, f.Cause, f.Action, f.Tries}
+	return &failureDoc{f.Step, f.Class, f.Code, f.File, f.Line, f.Cause, f.Action, f.Tries, when(f.RetryAt), f.Retries}
 }
 
 type requestDoc struct {
@@ -52,7 +55,7 @@ type requestDoc struct {
 	UpdatedAt     time.Time   `json:"updated_at" doc:"When it last changed." example:"2026-11-22T16:02:03Z"`
 	OverdueAt     *time.Time  `json:"overdue_at" doc:"When it is overdue by the plan; null for never." example:"2026-11-23T16:00:00Z"`
 	Overdue       bool        `json:"overdue" doc:"It is past that time and not ready." example:"false"`
-	Failure       *failureDoc `json:"failure,omitempty" doc:"Why it failed."`
+	Failure       *failureDoc `json:"failure,omitempty" doc:"Why it failed; kept while the hub tries again by itself."`
 }
 
 func requestOf(r *hub.Request) requestDoc {

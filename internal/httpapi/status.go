@@ -51,19 +51,20 @@ type whoDoc struct {
 }
 
 type statusDoc struct {
-	Status    hub.State `json:"status" enum:"pending,in_progress,credentials_received,migrating,completed,failed,cancelled" doc:"Where the request stands." example:"pending"`
-	Plan      string    `json:"plan" doc:"The plan's id." example:"starter"`
-	Position  int       `json:"position" doc:"1 is next; 0 when not pending." example:"3"`
-	Ahead     int       `json:"ahead_in_queue" doc:"How many are served before; 0 when not pending." example:"2"`
-	Hours     *float64  `json:"estimated_wait_hours" doc:"estimated_wait.p50_seconds in hours; null when unknown." example:"0.5"`
-	Wait      waitDoc   `json:"estimated_wait" doc:"Until it starts; zero when not pending."`
-	Ready     waitDoc   `json:"estimated_ready" doc:"Until it can be used."`
-	Reason    string    `json:"reason,omitempty" doc:"Why it failed or why no forecast can be given." example:"Nobody is working the line right now."`
-	Progress  stepsDoc  `json:"progress" doc:"How far the database is."`
-	Details   bool      `json:"credentials_available" doc:"The connection details can be fetched, once." example:"false"`
-	Customer  whoDoc    `json:"customer" doc:"Who waits."`
-	CreatedAt time.Time `json:"created_at" doc:"When it entered the line." example:"2026-11-22T16:00:00Z"`
-	AsOf      time.Time `json:"as_of" doc:"When this was true." example:"2026-11-22T16:00:02Z"`
+	Status    hub.State  `json:"status" enum:"pending,in_progress,credentials_received,migrating,completed,failed,cancelled" doc:"Where the request stands." example:"pending"`
+	Plan      string     `json:"plan" doc:"The plan's id." example:"starter"`
+	Position  int        `json:"position" doc:"1 is next; 0 when not pending." example:"3"`
+	Ahead     int        `json:"ahead_in_queue" doc:"How many are served before; 0 when not pending." example:"2"`
+	Hours     *float64   `json:"estimated_wait_hours" doc:"estimated_wait.p50_seconds in hours; null when unknown." example:"0.5"`
+	Wait      waitDoc    `json:"estimated_wait" doc:"Until it starts; zero when not pending."`
+	Ready     waitDoc    `json:"estimated_ready" doc:"Until it can be used."`
+	Reason    string     `json:"reason,omitempty" doc:"Why it failed or why no forecast can be given." example:"Nobody is working the line right now."`
+	RetryAt   *time.Time `json:"retry_at,omitempty" doc:"It failed, and the hub tries again by itself at this time." example:"2026-11-22T16:00:07Z"`
+	Progress  stepsDoc   `json:"progress" doc:"How far the database is."`
+	Details   bool       `json:"credentials_available" doc:"The connection details can be fetched, once." example:"false"`
+	Customer  whoDoc     `json:"customer" doc:"Who waits."`
+	CreatedAt time.Time  `json:"created_at" doc:"When it entered the line." example:"2026-11-22T16:00:00Z"`
+	AsOf      time.Time  `json:"as_of" doc:"When this was true." example:"2026-11-22T16:00:02Z"`
 }
 
 func progressOf(p hub.Progress, s hub.State) progressDoc {
@@ -88,6 +89,9 @@ func statusOf(s hub.Status) statusDoc {
 	}
 	if r.State != hub.Pending { // nothing to wait for any more, whatever the forecast rests on
 		d.Position, d.Ahead, d.Wait = 0, 0, waitOf(hub.Estimate{Basis: forecast.Measured})
+	}
+	if r.State == hub.Failed && r.Failure != nil {
+		d.RetryAt = when(r.Failure.RetryAt)
 	}
 	if d.Wait.P50 != nil {
 		h := math.Round(float64(*d.Wait.P50)/3600*100) / 100

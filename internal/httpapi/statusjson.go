@@ -26,6 +26,9 @@ func appendStatus(dst []byte, d *statusDoc) []byte {
 	if d.Reason != "" {
 		dst = appendString(append(dst, `,"reason":`...), d.Reason)
 	}
+	if d.RetryAt != nil {
+		dst = appendTime(append(dst, `,"retry_at":`...), d.RetryAt)
+	}
 	dst = appendSteps(append(dst, `,"progress":`...), &d.Progress)
 	dst = strconv.AppendBool(append(dst, `,"credentials_available":`...), d.Details)
 	dst = appendString(append(dst, `,"customer":{"company_name":`...), d.Customer.CompanyName)

@@ -46,6 +46,8 @@ func anyStatus(g *rand.Rand) hub.Status {
 		Position: g.IntN(2_000_000), Ahead: g.IntN(2_000_000), Wait: anyEstimate(g), Ready: anyEstimate(g), Revealed: g.IntN(2) == 0, AsOf: anyTime(g),
 		Reason: pick(g, "", "", anyText(g)),
 	}
+	again := anyTime(g)
+	s.Request.Failure = pick(g, nil, &hub.Failure{}, &hub.Failure{RetryAt: &again})
 	for range g.IntN(4) {
 		at := anyTime(g)
 		r := hub.StepRecord{Status: pick(g, hub.StepPending, hub.StepRunning, hub.StepDone, hub.StepFailed), StartedAt: pick(g, nil, &at), FinishedAt: pick(g, nil, &at)}

@@ -20,6 +20,7 @@ type statusView struct {
 	Final              bool
 	Tone               string // wait, work, good, bad, off: colour and icon
 	Headline, Lead     string
+	RetryAt            *time.Time // when the hub tries again by itself
 	Position, Ahead    int
 	AheadWords         string
 	Starts, Ready      string // forecasts in words, or empty
@@ -149,6 +150,9 @@ func (v *statusView) say(st hub.Status) {
 		v.Lead = "We opened it, wrote to it, read it back and left no trace. It is yours."
 	case hub.Failed:
 		v.Tone, v.Headline, v.Lead = "bad", "This takes longer than it should", st.Reason
+		if f := r.Failure; f != nil && f.RetryAt != nil {
+			v.Tone, v.Headline, v.RetryAt = "work", "A short delay", f.RetryAt
+		}
 	case hub.Cancelled:
 		v.Tone, v.Headline, v.Lead = "off", "You left the line", "Nothing is kept running for you. You can sign up again at any time."
 	}
@@ -189,7 +193,7 @@ func stages(r *hub.Request) []stage {
 		switch {
 		case i < now:
 			out[i].Mark = "done"
-		case i == now && (r.State == hub.Failed || r.State == hub.Cancelled):
+		case i == now && (r.State == hub.Cancelled || r.State == hub.Failed && (r.Failure == nil || r.Failure.RetryAt == nil)):
 			out[i].Mark = "bad"
 		case i == now:
 			out[i].Mark = "now"

@@ -327,6 +327,21 @@ func TestNoForecastSaysWhy(t *testing.T) {
 	}
 }
 
+// While the hub tries again by itself the page says so, and when; given up, it does not.
+func TestARetryOfTheHubIsShown(t *testing.T) {
+	at := time.Date(2026, 11, 22, 16, 0, 7, 0, time.UTC)
+	st := sampleStatus(hub.Failed)
+	st.Reason, st.Request.Failure = "We try again.", &hub.Failure{Step: "create", RetryAt: &at}
+	v := sampleUI().statusView(st, "tok")
+	if v.RetryAt == nil || v.Tone != "work" || v.Headline != "A short delay" || v.Lead != "We try again." || v.Stages[2].Mark == "bad" {
+		t.Errorf("%+v", v)
+	}
+	st.Request.Failure = &hub.Failure{Step: "create"}
+	if v = sampleUI().statusView(st, "tok"); v.RetryAt != nil || v.Tone != "bad" {
+		t.Errorf("%+v", v)
+	}
+}
+
 // Every reason of the hub has words.
 func TestEveryReasonHasWords(t *testing.T) {
 	for _, code := range []string{hub.HigherPriorityJoined, hub.EarlierReturned, hub.PriorityChanged} {
