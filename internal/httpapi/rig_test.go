@@ -324,6 +324,8 @@ type meter struct{}
 func (meter) RequestCreated(string)                  {}
 func (meter) RequestCompleted(string, time.Duration) {}
 func (meter) RequestFailed(string, hub.Class)        {}
+func (meter) PoolTaken(string, bool)                 {}
+func (meter) PoolFailed(string, hub.Class)           {}
 
 // bus is hub.Events in process.
 type bus struct {

@@ -90,6 +90,9 @@ type TenantDB interface {
 	// Identify writes the identity into a database that has none or an equal one (its version may differ); one that says another tenant is refused.
 	Identify(ctx context.Context, db *sql.DB, d Dialect, id Identity) error
 
+	// Reseal gives a database another identity, exactly where from stands: one of the pool becomes a tenant's. May be repeated.
+	Reseal(ctx context.Context, db *sql.DB, d Dialect, from, to Identity) error
+
 	// ReadIdentity gives the identity; found is false where there is none.
 	ReadIdentity(ctx context.Context, db *sql.DB, d Dialect) (id Identity, found bool, err error)
 

@@ -2,32 +2,29 @@ package hub
 
 import (
 	"context"
-	"errors"
 )
 
-// Offer is how an operator answers for a claimed request's backend.
-type Offer struct {
-	Provider string // a provider of this hub that makes the backend itself
-}
-
-// GiveCredentials records who makes the backend, seals its credentials and starts the pipeline in the background.
+// GiveCredentials records who makes the backend, or tries the one that is brought, seals its credentials and starts the pipeline in the
+// background.
 //
-// Errors: CodeInvalidField for an unknown provider, CodeNotFound, CodeInvalidTransition, CodeForbidden.
+// Errors: CodeInvalidField for an unknown provider or what does not go with it, those of Bringer.Bring, CodeRateLimited when too many are tried
+// at once, CodeNotFound, CodeInvalidTransition, CodeForbidden.
 func (s *Service) GiveCredentials(ctx context.Context, a Actor, id string, o Offer) (*Request, *Operation, error) {
-	if o.Provider == "" {
-		return nil, nil, asList([]*Error{FieldError(CodeMissingField, "provider", "provider is needed.", "Name who makes the backend.")})
-	}
-	p, err := s.provider(o.Provider)
+	p, err := s.offered(o)
 	if err != nil {
-		var e *Error
-		if errors.As(err, &e) {
-			return nil, nil, asList([]*Error{e})
-		}
 		return nil, nil, err
+	}
+	give := s.giveBackend
+	if b, ok := p.(Bringer); ok {
+		x, err := s.bringFor(ctx, a, id, b, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		give = func(ctx context.Context, u *unit, r *Request, _ Provider) error { return s.giveBrought(ctx, u, r, x) }
 	}
 	var op *Operation
 	r, err := s.handle(ctx, a, id, MoveCredentials, func(u *unit, r *Request) (map[string]any, error) {
-		if err := s.giveBackend(ctx, u, r, p); err != nil {
+		if err := give(ctx, u, r, p); err != nil {
 			return nil, err
 		}
 		op = provisionOperation(u, r)
@@ -63,11 +60,13 @@ func (s *Service) giveBackend(ctx context.Context, u *unit, r *Request, p Provid
 	t := &Tenant{
 		ID: NewID("ten_", now), RequestID: r.ID, CustomerID: r.CustomerID, State: TenantProvisioning, CatalogVersion: s.Catalog().Version, CreatedAt: now,
 	}
-	b, c, err := p.Plan(ctx, t.ID, 1)
+	c, found, err := s.takeMember(ctx, u, r, p, t)
+	if err == nil && !found {
+		t.Backend, c, err = p.Plan(ctx, t.ID, 1)
+	}
 	if err != nil {
 		return err
 	}
-	t.Backend = b
 	if err := s.sealCredentials(t, c); err != nil {
 		return err
 	}

@@ -50,6 +50,9 @@ func (w *run) perform(ctx context.Context, b *bench, st Step) error {
 	case StepCreate:
 		return w.create(ctx, b)
 	case StepIdentity:
+		if b.sealed.TenantID == b.tenant.Member && b.tenant.Member != "" {
+			return w.s.tenantDB.Reseal(ctx, b.db, d, b.sealed, b.id)
+		}
 		return w.s.tenantDB.Identify(ctx, b.db, d, b.id)
 	case StepMigrate, StepSeed:
 		return w.s.tenantDB.Apply(ctx, b.db, d, st)
@@ -63,16 +66,6 @@ func (w *run) perform(ctx context.Context, b *bench, st Step) error {
 
 func (w *run) create(ctx context.Context, b *bench) error {
 	d := b.provider.Dialect()
-	tpl := Template{Key: TemplateKey(d, b.steps), Build: func(ctx context.Context, db *sql.DB) error {
-		for _, st := range b.steps {
-			if st.InLedger() {
-				if err := w.s.tenantDB.Apply(ctx, db, d, st); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}}
 	if b.db != nil { // an earlier try got as far as opening it
 		if err := b.db.Close(); err != nil {
 			return err
@@ -82,7 +75,7 @@ func (w *run) create(ctx context.Context, b *bench) error {
 	if err := w.settle(ctx, b); err != nil {
 		return err
 	}
-	if err := b.provider.Create(ctx, b.tenant.Backend, b.creds, tpl); err != nil {
+	if err := b.provider.Create(ctx, b.tenant.Backend, b.creds, w.s.template(d, b.steps)); err != nil {
 		return err
 	}
 	db, err := b.provider.Open(ctx, b.tenant.Backend, b.creds, RoleOwner)
@@ -95,10 +88,25 @@ func (w *run) create(ctx context.Context, b *bench) error {
 		return err
 	}
 	if found && !w.s.owns(b.tenant, id) {
-		return notOurs(b.tenant)
+		return notOurs(b.tenant.Backend)
 	}
+	b.sealed = id
 	b.ledger, err = w.s.tenantDB.Ledger(ctx, db, d)
 	return err
+}
+
+// template is a finished database of these steps.
+func (s *Service) template(d Dialect, steps []Step) Template {
+	return Template{Key: TemplateKey(d, steps), Build: func(ctx context.Context, db *sql.DB) error {
+		for _, st := range steps {
+			if st.InLedger() {
+				if err := s.tenantDB.Apply(ctx, db, d, st); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}}
 }
 
 // settle makes the sealed credentials those of the hub that makes the database, before it does: the customer must be given the place where
@@ -128,19 +136,24 @@ func (w *run) settle(ctx context.Context, b *bench) error {
 	})
 }
 
-// owns reports whether the identity is this tenant's and was sealed by this hub.
+// owns reports whether the identity is this tenant's and was sealed by this hub. A database that came out of the pool bears its member's
+// until it is resealed, and only the tenant whose row names that member may have it.
 func (s *Service) owns(t *Tenant, id Identity) bool {
-	want := s.identity(t.ID, t.Backend.Generation, id.CatalogVersion)
-	return id.TenantID == want.TenantID && id.Generation == want.Generation && id.MAC == want.MAC
+	return id == s.identity(t.ID, t.Backend.Generation, id.CatalogVersion) ||
+		(t.Member != "" && id == s.memberIdentity(t.Member, id.CatalogVersion))
 }
 
-func notOurs(t *Tenant) error {
-	return &StepError{Class: ClassData, Code: "IDENTITY_MISMATCH", Err: fmt.Errorf("the database at %s says that it belongs to another tenant; it was not touched", t.Backend.Place)}
+func notOurs(b Backend) error {
+	return &StepError{Class: ClassData, Code: "IDENTITY_MISMATCH", Err: fmt.Errorf("the database at %s says that it belongs to another tenant; it was not touched", b.Place)}
 }
 
 // ownOrNone refuses a database whose identity is not the tenant's; none at all, or one that was begun and has no identity yet, is fine.
 func (s *Service) ownOrNone(ctx context.Context, p Provider, t *Tenant, c Credentials) error {
-	db, err := p.Open(ctx, t.Backend, c, RoleOwner)
+	return s.sealedFor(ctx, p, t.Backend, c, func(id Identity) bool { return s.owns(t, id) })
+}
+
+func (s *Service) sealedFor(ctx context.Context, p Provider, b Backend, c Credentials, owns func(Identity) bool) error {
+	db, err := p.Open(ctx, b, c, RoleOwner)
 	if se := (*StepError)(nil); errors.As(err, &se) && se.Class == ClassData {
 		return nil // no database, or one that never became one: dropping what is there harms nobody
 	}
@@ -151,8 +164,8 @@ func (s *Service) ownOrNone(ctx context.Context, p Provider, t *Tenant, c Creden
 	if cerr := db.Close(); err == nil {
 		err = cerr
 	}
-	if err == nil && found && !s.owns(t, id) {
-		return notOurs(t)
+	if err == nil && found && !owns(id) {
+		return notOurs(b)
 	}
 	return err
 }

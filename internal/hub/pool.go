@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -78,6 +79,71 @@ type PoolStore interface {
 	UpdateMember(ctx context.Context, m *Member) error
 	DeleteMember(ctx context.Context, id string) error
 	ListMembers(ctx context.Context) ([]*Member, error)
+	// FeatureSetsSince gives the different choices of features of requests that are under way or ended since then.
+	FeatureSetsSince(ctx context.Context, since time.Time) ([][]string, error)
 	// CountMembers gives the plans that have members.
 	CountMembers(ctx context.Context) ([]PoolDepth, error)
+}
+
+// PoolDepths gives the pool's depth by plan: every plan of the catalog, and those that an older one left members of. Asked at each scrape.
+func (s *Service) PoolDepths(ctx context.Context) ([]PoolDepth, error) {
+	if s.pool.provider == nil {
+		return nil, nil
+	}
+	have, err := view(ctx, s, func(tx Tx) ([]PoolDepth, error) { return tx.CountMembers(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range s.Catalog().Plans {
+		if !slices.ContainsFunc(have, func(d PoolDepth) bool { return d.Plan == p.ID }) {
+			have = append(have, PoolDepth{Plan: p.ID})
+		}
+	}
+	return have, nil
+}
+
+// memberGeneration is that of every member: one that has to be made anew is another member.
+const memberGeneration = 1
+
+// takeMember gives the tenant a ready member of the content that its request asks for, in the transaction that writes the tenant; without one
+// the tenant is left as it is, and is planned like any other. Nothing is touched on the cluster: the row that is gone here and the tenant that
+// names the member there are the intent, and the pipeline's first steps carry it out.
+func (s *Service) takeMember(ctx context.Context, u *unit, r *Request, p Provider, t *Tenant) (Credentials, bool, error) {
+	if s.pool.provider == nil || s.pool.size == 0 || p.Name() != s.pool.provider.Name() {
+		return Credentials{}, false, nil
+	}
+	cat := s.Catalog()
+	steps, err := PlanSteps(cat, r.Features, p.Dialect())
+	if err != nil {
+		return Credentials{}, false, nil //nolint:nilerr // the pipeline plans the same steps, and says so where people see it
+	}
+	m, found, err := u.LockReadyMember(ctx, p.Name(), TemplateKey(p.Dialect(), steps), cat.Version)
+	plan := r.Plan
+	if err == nil {
+		u.then(func() {
+			s.meter.PoolTaken(plan, found)
+			s.pool.wake()
+		})
+	}
+	if err != nil || !found {
+		return Credentials{}, false, err
+	}
+	c, err := s.openMember(m)
+	if err != nil {
+		return c, false, err
+	}
+	b, c, err := s.pool.provider.Adopt(m.Backend, c, t.ID, 1)
+	if err != nil {
+		return c, false, err
+	}
+	t.Backend, t.Member = b, m.ID
+	return c, true, u.DeleteMember(ctx, m.ID)
+}
+
+func (s *Service) openMember(m *Member) (Credentials, error) {
+	return s.unseal(m.Sealed, m.ID, m.SecretVersion)
+}
+
+func (s *Service) memberIdentity(id, catalogVersion string) Identity {
+	return s.identity(id, memberGeneration, catalogVersion)
 }

@@ -133,7 +133,8 @@ type bench struct {
 	steps    []Step
 	records  []StepRecord
 	id       Identity
-	db       *sql.DB // as owner; nil until the database exists
+	db       *sql.DB  // as owner; nil until the database exists
+	sealed   Identity // what it said when it was opened
 	ledger   map[string]string
 }
 
@@ -259,7 +260,7 @@ func (w *run) complete(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		t.State, t.ReadyAt, t.SizeBytes, t.CatalogVersion = TenantActive, &now, b.tenant.SizeBytes, b.id.CatalogVersion
+		t.State, t.ReadyAt, t.SizeBytes, t.CatalogVersion, t.Member = TenantActive, &now, b.tenant.SizeBytes, b.id.CatalogVersion, ""
 		if err := u.UpdateTenant(ctx, t); err != nil {
 			return err
 		}

@@ -48,6 +48,10 @@ type Meter interface {
 	RequestCreated(plan string)
 	RequestCompleted(plan string, took time.Duration)
 	RequestFailed(plan string, class Class)
+	// PoolTaken counts a backend that came out of the pool, or had to be made because the pool had none.
+	PoolTaken(plan string, found bool)
+	// PoolFailed counts a member of the pool that could not be made or removed.
+	PoolFailed(plan string, class Class)
 }
 
 // TopicLine is signalled when the order of the line may have changed.
@@ -104,6 +108,8 @@ type Service struct {
 	line       *line
 	forecaster *forecaster
 	runs       runSet
+	trials     trials
+	pool       *pool
 }
 
 // New makes the service.
@@ -112,7 +118,7 @@ func New(d Deps) *Service {
 		store: d.Store, jobs: d.Jobs, catalogs: d.Catalogs, providers: d.Providers, fallback: d.Default, tenantDB: d.TenantDB,
 		vault: d.Vault, tokens: d.Tokens, passwords: d.Passwords, events: d.Events, meter: d.Meter, mailer: d.Mailer, log: d.Log,
 		publicURL: strings.TrimRight(d.PublicURL, "/"), instance: d.Instance, home: d.Home, workers: d.Workers,
-		line: newLine(), forecaster: newForecaster(), hours: d.Hours, aging: d.Aging,
+		line: newLine(), trials: make(trials, trialsAtOnce), forecaster: newForecaster(), hours: d.Hours, aging: d.Aging, pool: newPool(d.Providers, d.PoolSize),
 	}
 }
 
@@ -270,24 +276,34 @@ func (s *Service) refused(ctx context.Context, a Actor, m Move, id string, err e
 }
 
 func (s *Service) openCredentials(t *Tenant) (Credentials, error) {
-	var c Credentials
-	plain, err := s.vault.OpenBytes(t.Sealed, t.ID, credentialsField, t.SecretVersion)
-	if err != nil {
-		return c, fmt.Errorf("opening the credentials of %s: %w", t.ID, err)
-	}
-	return c, json.Unmarshal(plain, &c)
+	return s.unseal(t.Sealed, t.ID, t.SecretVersion)
 }
 
 const credentialsField = "credentials"
 
 func (s *Service) sealCredentials(t *Tenant, c Credentials) error {
+	t.SecretVersion++
+	var err error
+	t.Sealed, err = s.seal(c, t.ID, t.SecretVersion)
+	return err
+}
+
+// seal seals credentials for a tenant or a member of the pool, and for this version of them alone.
+func (s *Service) seal(c Credentials, id string, version int64) ([]byte, error) {
 	plain, err := json.Marshal(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	t.SecretVersion++
-	t.Sealed, err = s.vault.SealBytes(plain, t.ID, credentialsField, t.SecretVersion)
-	return err
+	return s.vault.SealBytes(plain, id, credentialsField, version)
+}
+
+func (s *Service) unseal(sealed []byte, id string, version int64) (Credentials, error) {
+	var c Credentials
+	plain, err := s.vault.OpenBytes(sealed, id, credentialsField, version)
+	if err != nil {
+		return c, fmt.Errorf("opening the credentials of %s: %w", id, err)
+	}
+	return c, json.Unmarshal(plain, &c)
 }
 
 func (s *Service) provider(name string) (Provider, error) {
@@ -298,13 +314,9 @@ func (s *Service) provider(name string) (Provider, error) {
 	return p, nil
 }
 
-// ProviderNames lists what this hub can make backends with.
+// ProviderNames lists what this hub makes backends with.
 func (s *Service) ProviderNames() []string {
-	names := make([]string, 0, len(s.providers))
-	for n := range s.providers {
-		names = append(names, n)
-	}
-	return names
+	return s.providersThat(func(p Provider) bool { _, brought := p.(Bringer); return !brought })
 }
 
 // Ready asks each part the hub needs; the error says what is wrong.

@@ -26,6 +26,9 @@ type Metrics struct {
 	http      *prometheus.HistogramVec
 	build     *prometheus.GaugeVec
 	depth     *depth
+	taken     *prometheus.CounterVec
+	fillFails *prometheus.CounterVec
+	pool      *poolDepth
 }
 
 // classes are the kinds of failure, so that each is there at zero before the first.
@@ -54,17 +57,22 @@ func NewMetrics(plans []string) *Metrics {
 			Name: "http_request_duration_seconds", Help: "Answered calls by route pattern, method and class of status. Event streams count until they end.",
 			Buckets: httpBuckets,
 		}, []string{"route", "method", "status"}),
-		build: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kitshub_build_info", Help: "Always 1; the labels say what runs."}, []string{"version", "goversion"}),
-		depth: newDepth(),
+		build:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kitshub_build_info", Help: "Always 1; the labels say what runs."}, []string{"version", "goversion"}),
+		depth:     newDepth(),
+		taken:     counter("provisioning_pool_taken_total", "Backends wanted from the warm pool: hit came out of it, miss had to be made.", "plan", "result"),
+		fillFails: counter("provisioning_pool_failures_total", "Members of the warm pool that could not be made or removed, by the class of the trouble.", "plan", "class"),
+		pool:      newPoolDepth(),
 	}
 	for _, p := range plans {
+		m.taken.WithLabelValues(p, "hit")
+		m.taken.WithLabelValues(p, "miss")
 		m.created.WithLabelValues(p)
 		m.completed.WithLabelValues(p)
 		for _, c := range classes {
 			m.failed.WithLabelValues(p, string(c))
 		}
 	}
-	m.registry.MustRegister(m.created, m.completed, m.failed, m.duration, m.http, m.build, m.depth,
+	m.registry.MustRegister(m.created, m.completed, m.failed, m.duration, m.http, m.build, m.depth, m.taken, m.fillFails, m.pool,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -93,5 +94,20 @@ func (t *Tx) CountMembers(ctx context.Context) ([]hub.PoolDepth, error) {
 		var d hub.PoolDepth
 		err := row.Scan(&d.Plan, &d.Ready, &d.Preparing)
 		return d, err
+	})
+}
+
+// FeatureSetsSince implements hub.PoolStore.
+func (t *Tx) FeatureSetsSince(ctx context.Context, since time.Time) ([][]string, error) {
+	rows, err := t.tx.QueryContext(ctx, `
+		SELECT features FROM requests WHERE state IN ('in_progress', 'credentials_received', 'migrating')
+		UNION SELECT features FROM requests WHERE finished_at >= $1
+		UNION SELECT features FROM requests WHERE state = 'pending'`, stamp(since))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row interface{ Scan(...any) error }) (f []string, err error) {
+		err = row.Scan(scanJSON{&f})
+		return f, err
 	})
 }

@@ -50,6 +50,14 @@ func (d *TenantDB) Identify(ctx context.Context, db *sql.DB, dia hub.Dialect, id
 	return d.TenantDB.Identify(ctx, db, dia, id)
 }
 
+// Reseal implements hub.TenantDB.
+func (d *TenantDB) Reseal(ctx context.Context, db *sql.DB, dia hub.Dialect, from, to hub.Identity) error {
+	if err := d.at(ctx, "identity"); err != nil {
+		return err
+	}
+	return d.TenantDB.Reseal(ctx, db, dia, from, to)
+}
+
 // Probe implements hub.TenantDB.
 func (d *TenantDB) Probe(ctx context.Context, db *sql.DB, dia hub.Dialect, id hub.Identity, applied []hub.Step) error {
 	if err := d.at(ctx, "probe"); err != nil {
@@ -62,6 +70,7 @@ func (d *TenantDB) Probe(ctx context.Context, db *sql.DB, dia hub.Dialect, id hu
 type Meter struct {
 	mu                         sync.Mutex
 	Created, Completed, Failed int
+	Hits, Misses, PoolFailures int
 }
 
 // Counts gives all three.
@@ -79,6 +88,27 @@ func (m *Meter) RequestCompleted(string, time.Duration) { m.mu.Lock(); m.Complet
 
 // RequestFailed implements hub.Meter.
 func (m *Meter) RequestFailed(string, hub.Class) { m.mu.Lock(); m.Failed++; m.mu.Unlock() }
+
+// PoolTaken implements hub.Meter.
+func (m *Meter) PoolTaken(_ string, found bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if found {
+		m.Hits++
+	} else {
+		m.Misses++
+	}
+}
+
+// PoolFailed implements hub.Meter.
+func (m *Meter) PoolFailed(string, hub.Class) { m.mu.Lock(); m.PoolFailures++; m.mu.Unlock() }
+
+// Pool gives hits, misses and failures.
+func (m *Meter) Pool() [3]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return [3]int{m.Hits, m.Misses, m.PoolFailures}
+}
 
 // Mailer keeps letters.
 type Mailer struct {

@@ -10,8 +10,9 @@ import (
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
-// Drop removes the database, with the sessions in it, and its roles; what is missing is no error, and what is not this tenant's is refused. It
-// says in the marker that it has begun, so that what a kill leaves is known for what it is, and either a new Drop or a new Create ends it.
+// Drop removes the database, with the sessions in it, and its roles; what is missing is no error, and what is not this tenant's is refused. A
+// member of the pool at the tenant's place goes whether it was handed over or not. It says in the marker that it has begun, so that what a kill
+// leaves is known for what it is, and either a new Drop or a new Create ends it.
 func (p *Provider) Drop(ctx context.Context, b hub.Backend, _ hub.Credentials) error {
 	name, own, err := p.database(b)
 	if err != nil {
@@ -26,13 +27,19 @@ func (p *Provider) Drop(ctx context.Context, b hub.Backend, _ hub.Credentials) e
 					return err
 				}
 				begun := s.marker == (Marker{MarkDropping, want.ID, want.Generation})
-				if s.exists && s.marker != want && !begun && !(own && s.abandoned()) {
+				if s.exists && s.marker != want && !begun && !(own && s.abandoned()) && !p.onItsWay(b, own, name, s) {
 					return p.foreign(b, s)
 				}
 				return a.drop(ctx, name, s, want)
 			})
 		})
 	})
+}
+
+// onItsWay reports a member of the pool that was given to this tenant and has not been handed over: the hub's record leads from the tenant to
+// it, it was never anybody else's, and its marker is its own.
+func (p *Provider) onItsWay(b hub.Backend, own bool, name string, s state) bool {
+	return !own && !isMember(b.TenantID) && s.known && s.marker.Kind == MarkPool && p.names.database(s.marker.ID, s.marker.Generation) == name
 }
 
 // ownsElsewhere says that a role cannot go yet, since in its time it has made something in other databases.
