@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -47,7 +48,10 @@ type TenantFilter struct {
 	Limit int
 }
 
-// TenantStore keeps tenants. Errors: CodeNotFound, ErrConflict from UpdateTenant.
+// ErrPlaceTaken is what InsertTenant returns when the place is another tenant's.
+var ErrPlaceTaken = errors.New("the place is another tenant's")
+
+// TenantStore keeps tenants. Errors: CodeNotFound, ErrConflict from UpdateTenant, ErrPlaceTaken from InsertTenant.
 type TenantStore interface {
 	InsertTenant(ctx context.Context, t *Tenant) error
 	Tenant(ctx context.Context, id string) (*Tenant, error)
