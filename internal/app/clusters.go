@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base32"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -45,6 +46,28 @@ func openClusters(cfg *config.Config, v *vault.Vault, log *slog.Logger) (*pgclus
 func installation(v *vault.Vault, cluster string) string {
 	sum := v.MAC("tenant-clusters/1", []byte(cluster))
 	return "h" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
+}
+
+// closeDoor keeps tenants' logins out of the hub's own database, which may be on a server of theirs: Postgres lets every role into a new
+// database, where it could take the hub's advisory locks and hear and forge its notifications. Only the owner of the database can do so; where
+// that is another role, kitshub doctor says the SQL.
+func (c *Core) closeDoor(ctx context.Context) error {
+	pool := c.Store.Pool()
+	if pool == nil {
+		return nil
+	}
+	_, err := pool.Exec(ctx, `DO $do$ BEGIN
+		IF has_database_privilege('public', current_database(), 'CONNECT')
+			AND (SELECT pg_get_userbyid(datdba) = current_user FROM pg_database WHERE datname = current_database())
+		THEN
+			PERFORM pg_advisory_xact_lock(hashtext('kitshub door')); -- two at once would disturb one another
+			EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+		END IF;
+	END $do$`)
+	if err != nil {
+		return fmt.Errorf("keeping tenants out of the hub's own database: %w", err)
+	}
+	return nil
 }
 
 // examineWithin bounds the look at each cluster after a start.

@@ -182,6 +182,9 @@ func (c *Core) deps(ctx context.Context, instance, home string) (hub.Deps, error
 		return hub.Deps{}, err
 	}
 	if c.Clusters != nil {
+		if err := c.closeDoor(ctx); err != nil {
+			return hub.Deps{}, err
+		}
 		providers[c.Clusters.Name()] = c.Clusters
 	}
 	mailer, err := mail.New(mail.Options{Service: cfg.EmailService, Dir: cfg.MailDir(), SMTPURL: cfg.SMTPURL.Reveal(), From: cfg.EmailFrom, Log: c.Log})

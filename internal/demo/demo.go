@@ -28,7 +28,7 @@ const (
 type Options struct {
 	Customers int    // how many sign up; at least 1
 	Seed      int64  // same seed, same customers
-	Engine    string // of the hub's own database; empty is SQLite
+	Engine    string // of the hub's own database and its customers'; empty is SQLite
 	JSON      bool   // one line of JSON instead of sentences
 	Keep      bool   // leave the data, and say where
 	Stay      bool   // leave the hub running after the result, until ctx ends
@@ -121,10 +121,14 @@ func (o Options) tell(r Result, m *mainJob) error {
 	if o.JSON {
 		return json.NewEncoder(o.Stdout).Encode(r)
 	}
+	more := ""
+	if o.Engine == Postgres {
+		more = ", and neighbours are refused"
+	}
 	_, err := fmt.Fprintf(o.Stdout, `%d of %d customers have their own database, ready and tried.
-%d of them were opened from outside: tables, keys, indexes, seeds and ledger are what the catalog's files say.
+%d of them were opened from outside: tables, keys, indexes, seeds and ledger are what the catalog's files say%s.
 From sign-up to ready: half within %d ms, 99 in 100 within %d ms. The whole run took %.1f s.
-`, r.Completed, r.Customers, r.Verified, r.TimeToReady.P50, r.TimeToReady.P99, float64(r.ElapsedMS)/1000)
+`, r.Completed, r.Customers, r.Verified, more, r.TimeToReady.P50, r.TimeToReady.P99, float64(r.ElapsedMS)/1000)
 	return err
 }
 
@@ -135,8 +139,24 @@ type stage struct {
 	hub      *drive.Hub
 	hubOpts  drive.Options
 	operator drive.Operator
-	database func() error // ends the throwaway Postgres
+	database database // on Postgres
 	stderr   io.Writer
+}
+
+// database is the hub's own, on a throwaway Postgres.
+type database struct {
+	name   string
+	url    string // of the role that the hub has: not a superuser
+	server string // of the superuser
+	stop   func() error
+}
+
+// judge compares customers' databases with the catalog's text.
+func (st *stage) judge(files *inspect.Catalog) *inspect.Judge {
+	if st.database.server != "" {
+		return inspect.NewPostgresJudge(files, st.database.server)
+	}
+	return inspect.NewJudge(files)
 }
 
 func setUp(ctx context.Context, o Options) (_ *stage, err error) {
@@ -144,7 +164,7 @@ func setUp(ctx context.Context, o Options) (_ *stage, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("a place for the demo: %w", err)
 	}
-	st := &stage{dir: dir, keep: o.Keep, stderr: o.Stderr, database: func() error { return nil }}
+	st := &stage{dir: dir, keep: o.Keep, stderr: o.Stderr}
 	defer func() {
 		if err != nil {
 			st.keep = false
@@ -154,12 +174,10 @@ func setUp(ctx context.Context, o Options) (_ *stage, err error) {
 	st.hubOpts = drive.Options{Binary: o.Binary, DataDir: filepath.Join(dir, "data")}
 	if o.Engine == Postgres {
 		fmt.Fprintln(o.Stderr, "Starting a throwaway Postgres …")
-		url, stop, err := throwawayPostgres(ctx)
-		if err != nil {
+		if st.database, err = throwawayPostgres(ctx); err != nil {
 			return nil, err
 		}
-		st.database = stop
-		st.hubOpts.Env = append(st.hubOpts.Env, "DATABASE_URL="+url, "TENANT_PROVIDER=sqlite")
+		st.hubOpts.Env = append(st.hubOpts.Env, "DATABASE_URL="+st.database.url)
 	}
 	if st.hubOpts.Listen, err = drive.FreeAddr(); err != nil {
 		return nil, err
@@ -187,7 +205,9 @@ func (st *stage) tearDown() error {
 	if st.hub != nil {
 		errs = append(errs, st.hub.Stop())
 	}
-	errs = append(errs, st.database())
+	if st.database.stop != nil {
+		errs = append(errs, st.database.stop())
+	}
 	if st.keep {
 		fmt.Fprintf(st.stderr, "The data is kept in %s.\n", st.dir)
 	} else {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/proof/drive"
@@ -24,6 +25,7 @@ const (
 // mainJob takes all customers through.
 type mainJob struct {
 	judge     *inspect.Judge
+	hubsOwn   string          // the hub's own database, where tenants' are on the same server
 	operated  map[string]bool // plans that want an operator
 	public    *drive.Client
 	operator  *drive.Client
@@ -32,6 +34,8 @@ type mainJob struct {
 	engine    string
 	seed      int64
 	peak      float64 // MB the hub held at the most
+
+	neighbour atomic.Pointer[string] // the database that was verified last, on Postgres
 
 	signUps, watches, operators, inspections chan struct{}
 	bar                                      *progress.Bar
@@ -50,7 +54,7 @@ type customer struct {
 
 func newMain(ctx context.Context, o Options, st *stage, files *inspect.Catalog) (*mainJob, error) {
 	m := &mainJob{
-		judge: inspect.NewJudge(files), operated: map[string]bool{}, pid: st.hub.PID(), engine: o.Engine, seed: o.Seed,
+		judge: st.judge(files), hubsOwn: st.database.name, operated: map[string]bool{}, pid: st.hub.PID(), engine: o.Engine, seed: o.Seed,
 		public: drive.NewClient(st.hub.URL, signingUp+watching), operator: drive.NewClient(st.hub.URL, operating),
 		signUps: make(chan struct{}, signingUp), watches: make(chan struct{}, watching),
 		operators: make(chan struct{}, operating), inspections: make(chan struct{}, inspecting),
@@ -121,7 +125,7 @@ func (m *mainJob) operate(ctx context.Context, id string) error {
 	if _, err := m.operator.Move(ctx, id, "claim"); err != nil {
 		return fmt.Errorf("claim: %w", err)
 	}
-	if err := m.operator.GiveSQLite(ctx, id); err != nil {
+	if err := m.operator.Give(ctx, id, m.engine); err != nil {
 		return fmt.Errorf("credentials: %w", err)
 	}
 	return nil
@@ -141,18 +145,34 @@ func (m *mainJob) verify(ctx context.Context, c *customer) error {
 	if err != nil {
 		return fmt.Errorf("ask for the connection details: %w", err)
 	}
-	file, err := conn.File()
+	place, err := conn.Place()
 	if err != nil {
 		return err
 	}
-	wrong, err := m.judge.Tenant(ctx, file, c.wanted(m))
+	wrong, err := m.judge.Tenant(ctx, place, c.wanted(m))
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("the database is not what the catalog says in %d points, first: %s", len(wrong), wrong[0])
 	}
+	if m.engine == Postgres {
+		if err := m.keptOut(ctx, place, conn.Env["PGDATABASE"]); err != nil {
+			return err
+		}
+	}
 	c.verified = true
+	return nil
+}
+
+// keptOut tries the customer's login on the database of the customer before, and on the hub's own.
+func (m *mainJob) keptOut(ctx context.Context, place, own string) error {
+	if err := inspect.Refused(ctx, place, m.hubsOwn); err != nil {
+		return err
+	}
+	if before := m.neighbour.Swap(&own); before != nil {
+		return inspect.Refused(ctx, place, *before)
+	}
 	return nil
 }
 

@@ -4,7 +4,10 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
+	"database/sql"
 	"errors"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,17 +16,45 @@ import (
 	"github.com/kitshub/kitshub/internal/testkit/pgserver"
 )
 
-// throwawayPostgres starts a server of its own. Unlike the tests it installs nothing: a demo has no business changing the machine.
-func throwawayPostgres(ctx context.Context) (url string, stop func() error, err error) {
+// throwawayPostgres starts a server of its own, with a database and a role for the hub that may do what it needs and no more. Unlike the tests
+// it installs nothing: a demo has no business changing the machine.
+func throwawayPostgres(ctx context.Context) (d database, err error) {
 	bin, ok := postgresPrograms()
 	if !ok {
-		return "", nil, errors.New("the programs of a Postgres server (initdb, postgres) are not here; install Debian's package by `apt-get install postgresql`, or leave --engine postgres out")
+		return d, errors.New("the programs of a Postgres server (initdb, postgres) are not here; install Debian's package by `apt-get install postgresql`, or leave --engine postgres out")
 	}
 	s, err := pgserver.Start(ctx, pgserver.Options{Durable: true, BinDir: bin})
 	if err != nil {
-		return "", nil, err
+		return d, err
 	}
-	return s.URL, s.Stop, nil
+	d = database{name: "kitshub", server: s.URL, stop: s.Stop}
+	password := rand.Text()
+	if d.url, err = withOwner(ctx, s.URL, d.name, password); err != nil {
+		return d, errors.Join(err, s.Stop())
+	}
+	return d, nil
+}
+
+// withOwner makes a role and a database of the same name that it owns, and gives its address.
+func withOwner(ctx context.Context, server, name, password string) (string, error) {
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", err
+	}
+	db, err := sql.Open("pgx", server)
+	if err != nil {
+		return "", err
+	}
+	for _, q := range []string{
+		`CREATE ROLE ` + name + ` LOGIN CREATEDB CREATEROLE PASSWORD '` + password + `'`,
+		`CREATE DATABASE ` + name + ` OWNER ` + name,
+	} {
+		if _, err := db.ExecContext(ctx, q); err != nil {
+			return "", errors.Join(err, db.Close())
+		}
+	}
+	u.User, u.Path = url.UserPassword(name, password), "/"+name
+	return u.String(), db.Close()
 }
 
 // postgresPrograms finds the directory that has initdb and postgres: on PATH, or where distributions put them.

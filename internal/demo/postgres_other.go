@@ -7,6 +7,6 @@ import (
 	"errors"
 )
 
-func throwawayPostgres(context.Context) (url string, stop func() error, err error) {
-	return "", nil, errors.New("a throwaway Postgres can be started on Unix only; leave --engine postgres out")
+func throwawayPostgres(context.Context) (database, error) {
+	return database{}, errors.New("a throwaway Postgres can be started on Unix only; leave --engine postgres out")
 }

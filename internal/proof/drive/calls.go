@@ -138,6 +138,14 @@ func (c *Client) Reveal(ctx context.Context, token string) (*Connection, error) 
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/status/credentials", nil, out, Bearer(token))
 }
 
+// Place gives what the database is opened by: the file of a sqlite:////path URL, or a postgres:// URL as it is.
+func (c *Connection) Place() (string, error) {
+	if strings.HasPrefix(c.URL, "postgres://") {
+		return c.URL, nil
+	}
+	return c.File()
+}
+
 // File gives the file of a sqlite:////path URL.
 func (c *Connection) File() (string, error) {
 	u, err := url.Parse(c.URL)
@@ -164,9 +172,9 @@ func (c *Client) ClaimNext(ctx context.Context) (*Request, error) {
 	return out, c.Call(ctx, http.MethodPost, "/api/v1/requests/claim-next", nil, out)
 }
 
-// GiveSQLite has the hub make the backend of a claimed request.
-func (c *Client) GiveSQLite(ctx context.Context, id string) error {
-	return c.Call(ctx, http.MethodPost, "/api/v1/requests/"+url.PathEscape(id)+"/credentials", map[string]string{"provider": "sqlite"}, nil)
+// Give has the hub make the backend of a claimed request by a provider: sqlite or postgres.
+func (c *Client) Give(ctx context.Context, id, provider string) error {
+	return c.Call(ctx, http.MethodPost, "/api/v1/requests/"+url.PathEscape(id)+"/credentials", map[string]string{"provider": provider}, nil)
 }
 
 // Requests lists the line, all pages.

@@ -31,12 +31,12 @@ type feature struct {
 	name     string
 	position int
 	depends  []string
-	scripts  []script // migrations by number, then the seed
+	scripts  []script
 }
 
 type script struct {
-	step string // as the ledger names it
-	sql  string
+	step string            // as the ledger names it
+	sql  map[string]string // by engine
 	seed bool
 }
 
@@ -87,25 +87,28 @@ func (f *feature) readScripts(folder fs.FS) error {
 	if err != nil {
 		return err
 	}
-	var seeds []script
 	for _, file := range files { // sorted, so migrations come by number
-		base := file[strings.LastIndex(file, "/")+1:]
-		name, _, _ := strings.Cut(base, ".")
-		if name == "check" || strings.HasSuffix(base, ".postgres.sql") {
+		base := strings.TrimSuffix(file[strings.LastIndex(file, "/")+1:], ".sql")
+		name, engine, _ := strings.Cut(base, ".")
+		if name == "check" {
 			continue
 		}
 		b, err := fs.ReadFile(folder, file)
 		if err != nil {
 			return fmt.Errorf("read the catalog: %w", err)
 		}
-		s := script{step: f.name + "/" + name, sql: string(b), seed: name == "seed"}
-		if s.seed {
-			seeds = append(seeds, s)
-			continue
+		step := f.name + "/" + name
+		i := slices.IndexFunc(f.scripts, func(s script) bool { return s.step == step })
+		if i < 0 {
+			f.scripts = append(f.scripts, script{step: step, sql: map[string]string{}, seed: name == "seed"})
+			i = len(f.scripts) - 1
 		}
-		f.scripts = append(f.scripts, s)
+		for _, e := range []string{sqlite, postgres} {
+			if engine == "" || engine == e {
+				f.scripts[i].sql[e] = string(b)
+			}
+		}
 	}
-	f.scripts = append(f.scripts, seeds...)
 	return nil
 }
 

@@ -12,6 +12,12 @@ import (
 // Facts are what the engine reports about a database, as "what" → "how it is". Two databases are alike when their facts are.
 type Facts map[string]string
 
+// The engines of tenants' databases, as the catalog's files name them.
+const (
+	sqlite   = "sqlite"
+	postgres = "postgres"
+)
+
 // ours leaves out what belongs to SQLite and to the hub: those are looked at by name.
 const ours = `m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND m.tbl_name NOT LIKE 'kitshub\_%' ESCAPE '\'`
 
@@ -32,58 +38,68 @@ var questions = []string{
 	 FROM sqlite_schema m, pragma_index_list(m.name) i, pragma_index_xinfo(i.name) x WHERE m.type = 'table' AND x.key = 1 AND ` + ours,
 }
 
-// Of asks a database.
+// Of asks a SQLite file.
 func Of(ctx context.Context, db *sql.DB) (Facts, error) {
 	facts := Facts{}
-	for _, q := range questions {
-		err := each(ctx, db, q, func(what, how string) { facts[what] = how })
-		if err != nil {
-			return nil, fmt.Errorf("ask for the schema: %w", err)
-		}
-	}
-	var tables []string
-	for what := range facts {
-		if name, ok := strings.CutPrefix(what, "table "); ok {
-			tables = append(tables, name)
-		}
-	}
-	for _, t := range tables {
-		how, err := rowsOf(ctx, db, t)
-		if err != nil {
-			return nil, fmt.Errorf("read the rows of %s: %w", t, err)
-		}
-		facts["rows of "+t] = how
-	}
-	return facts, nil
+	err := facts.ask(ctx, db, questions, func(table string) (string, error) {
+		columns, err := steady(ctx, db, `SELECT name, coalesce(dflt_value, '') FROM pragma_table_xinfo(`+literal(table)+`)`, `quote(%s)`)
+		return `SELECT ` + columns + ` AS line, '' FROM ` + identifier(table) + ` ORDER BY line`, err
+	})
+	return facts, err
 }
 
-// rowsOf digests a table's rows without the columns that the clock or chance fills in.
-func rowsOf(ctx context.Context, db *sql.DB, table string) (string, error) {
-	var columns []string
-	err := each(ctx, db, `SELECT name, coalesce(dflt_value, '') FROM pragma_table_xinfo(`+literal(table)+`)`, func(name, value string) {
-		v := strings.ToLower(value)
-		if !strings.Contains(v, "now") && !strings.Contains(v, "current_") && !strings.Contains(v, "random") {
-			columns = append(columns, `quote("`+strings.ReplaceAll(name, `"`, `""`)+`")`)
+// ask puts the questions, then reads the rows of every table there is by the query that read gives for it.
+func (f Facts) ask(ctx context.Context, db *sql.DB, questions []string, read func(table string) (query string, err error)) error {
+	for _, q := range questions {
+		if err := each(ctx, db, q, func(what, how string) { f[what] = how }); err != nil {
+			return fmt.Errorf("ask for the schema: %w", err)
 		}
+	}
+	for _, t := range f.tables() {
+		q, err := read(t)
+		if err == nil {
+			f["rows of "+t], err = digestRows(ctx, db, q)
+		}
+		if err != nil {
+			return fmt.Errorf("read the rows of %s: %w", t, err)
+		}
+	}
+	return nil
+}
+
+// steady gives, as one expression, a table's columns without those that the clock or chance fills in. The query gives names and defaults.
+func steady(ctx context.Context, db *sql.DB, query, asText string) (string, error) {
+	columns := []string{"''"}
+	err := each(ctx, db, query, func(name, value string) {
+		v := strings.ToLower(value)
+		for _, unsteady := range []string{"now", "current_", "random", "clock_"} {
+			if strings.Contains(v, unsteady) {
+				return
+			}
+		}
+		columns = append(columns, fmt.Sprintf(asText, identifier(name)))
 	})
-	if err != nil {
-		return "", err
-	}
-	if len(columns) == 0 {
-		columns = []string{"''"}
-	}
+	return strings.Join(columns, ` || ',' || `), err
+}
+
+// digestRows makes one line of a query's first column.
+func digestRows(ctx context.Context, db *sql.DB, q string) (string, error) {
 	h, n := sha256.New(), 0
-	q := `SELECT ` + strings.Join(columns, ` || ',' || `) + ` AS line, '' FROM "` + strings.ReplaceAll(table, `"`, `""`) + `" ORDER BY line`
 	if err := each(ctx, db, q, func(line, _ string) { n++; fmt.Fprintln(h, line) }); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%d, digest %s", n, hex.EncodeToString(h.Sum(nil))[:16]), nil
 }
 
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+func literal(s string) string    { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+func identifier(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
 
 // each hands the rows of a query of two texts to take.
-func each(ctx context.Context, db *sql.DB, query string, take func(a, b string)) (err error) {
+func each(ctx context.Context, db querier, query string, take func(a, b string)) (err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return err
@@ -100,12 +116,13 @@ func each(ctx context.Context, db *sql.DB, query string, take func(a, b string))
 }
 
 // Tables counts the tables.
-func (f Facts) Tables() int {
-	n := 0
+func (f Facts) Tables() int { return len(f.tables()) }
+
+func (f Facts) tables() (names []string) {
 	for what := range f {
-		if strings.HasPrefix(what, "table ") {
-			n++
+		if name, ok := strings.CutPrefix(what, "table "); ok {
+			names = append(names, name)
 		}
 	}
-	return n
+	return names
 }

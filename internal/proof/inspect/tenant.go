@@ -10,19 +10,29 @@ import (
 	"strings"
 	"sync"
 
-	_ "modernc.org/sqlite" // the driver of the tenants' files
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver of tenants' databases on Postgres
+	_ "modernc.org/sqlite"             // and of their files
 )
 
-// Judge compares tenants' files with a catalog. It is safe for concurrent use.
+// Judge compares tenants' databases with a catalog. It is safe for concurrent use.
 type Judge struct {
 	catalog *Catalog
+	server  string // where databases to compare with are made; empty: in memory, by SQLite
 
 	mu   sync.Mutex
 	seen map[string]*Expected
 }
 
-// NewJudge makes a judge by a catalog.
+// NewJudge makes a judge of SQLite files by a catalog.
 func NewJudge(c *Catalog) *Judge { return &Judge{catalog: c, seen: map[string]*Expected{}} }
+
+// NewPostgresJudge makes a judge of Postgres databases. The server is the address of a superuser; what the tenants' databases are compared
+// with is made there for a moment.
+func NewPostgresJudge(c *Catalog, server string) *Judge {
+	j := NewJudge(c)
+	j.server = server
+	return j
+}
 
 // Expected is how a database with a feature set must look.
 type Expected struct {
@@ -30,7 +40,7 @@ type Expected struct {
 	Ledger map[string]string // step → checksum of its text
 }
 
-// Expect builds the expectation for a feature set on an empty database in memory; each set is built once.
+// Expect builds the expectation for a feature set on an empty database; each set is built once.
 func (j *Judge) Expect(ctx context.Context, features []string) (*Expected, error) {
 	key := slices.Sorted(slices.Values(features))
 	j.mu.Lock()
@@ -42,44 +52,74 @@ func (j *Judge) Expect(ctx context.Context, features []string) (*Expected, error
 	if err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", ":memory:?_pragma=foreign_keys(1)")
-	if err != nil {
-		return nil, err
+	engine, empty, of := sqlite, emptyMemory, Of
+	if j.server != "" {
+		engine, of = postgres, ofPostgres
+		empty = func(ctx context.Context) (*sql.DB, func() error, error) { return emptyPostgres(ctx, j.server) }
 	}
-	defer func() { _ = db.Close() }()
-	db.SetMaxOpenConns(1) // each connection would have a memory of its own
+	db, end, err := empty(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("an empty database to compare with: %w", err)
+	}
 	e := &Expected{Ledger: map[string]string{}}
 	for _, s := range scripts {
-		if _, err := db.ExecContext(ctx, s.sql); err != nil {
-			return nil, fmt.Errorf("the catalog's %s does not run on an empty database: %w", s.step, err)
+		text := s.sql[engine]
+		if _, err := db.ExecContext(ctx, text); err != nil {
+			return nil, errors.Join(fmt.Errorf("the catalog's %s does not run on an empty database: %w", s.step, err), end())
 		}
-		e.Ledger[s.step] = digest(s.sql)
+		e.Ledger[s.step] = digest(text)
 	}
-	if e.Facts, err = Of(ctx, db); err != nil {
+	e.Facts, err = of(ctx, db)
+	if err := errors.Join(err, end()); err != nil {
 		return nil, err
 	}
 	j.seen[strings.Join(key, " ")] = e
 	return e, nil
 }
 
-// Tenant opens a tenant's file as a program of the customer's would and lists what is not as the catalog promises; none means that all is well.
-func (j *Judge) Tenant(ctx context.Context, file string, features []string) ([]string, error) {
+func emptyMemory(context.Context) (*sql.DB, func() error, error) {
+	db, err := sql.Open("sqlite", ":memory:?_pragma=foreign_keys(1)")
+	if err != nil {
+		return nil, nil, err
+	}
+	db.SetMaxOpenConns(1) // each connection would have a memory of its own
+	return db, db.Close, nil
+}
+
+// Tenant opens a tenant's database as a program of the customer's would and lists what is not as the catalog promises; none means that all is
+// well. The place is a file or a postgres:// address with the customer's login.
+func (j *Judge) Tenant(ctx context.Context, place string, features []string) ([]string, error) {
 	want, err := j.Expect(ctx, features)
 	if err != nil {
 		return nil, err
 	}
-	db, err := Open(file)
+	db, err := Open(place)
 	if err != nil {
 		return nil, err
 	}
+	compare := compareSQLite
+	if j.server != "" {
+		compare = comparePostgres
+	}
 	wrong, err := compare(ctx, db, want)
+	if err == nil {
+		var more []string
+		more, err = compareHubs(ctx, db, want)
+		wrong = append(wrong, more...)
+	}
 	return wrong, errors.Join(err, db.Close())
 }
 
-// Open opens a file that must be there, as a customer's program would.
-func Open(file string) (*sql.DB, error) {
-	u := url.URL{Scheme: "file", Path: file, RawQuery: "mode=rw&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"}
-	db, err := sql.Open("sqlite", u.String())
+// Open opens a database that must be there, as a customer's program would: a file, or a postgres:// address.
+func Open(place string) (*sql.DB, error) {
+	driver := sqlite
+	if strings.HasPrefix(place, "postgres://") {
+		driver = "pgx"
+	} else {
+		u := url.URL{Scheme: "file", Path: place, RawQuery: "mode=rw&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"}
+		place = u.String()
+	}
+	db, err := sql.Open(driver, place)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +127,7 @@ func Open(file string) (*sql.DB, error) {
 	return db, nil
 }
 
-func compare(ctx context.Context, db *sql.DB, want *Expected) ([]string, error) {
+func compareSQLite(ctx context.Context, db *sql.DB, want *Expected) ([]string, error) {
 	var wrong []string
 	var whole string
 	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&whole); err != nil {
@@ -107,12 +147,15 @@ func compare(ctx context.Context, db *sql.DB, want *Expected) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	wrong = append(wrong, want.Facts.Diff(facts)...)
-	ledger, err := compareLedger(ctx, db, want.Ledger)
+	return append(wrong, want.Facts.Diff(facts)...), nil
+}
+
+// compareHubs looks at what the hub keeps in the database: which steps it did, and whose it is.
+func compareHubs(ctx context.Context, db *sql.DB, want *Expected) ([]string, error) {
+	wrong, err := compareLedger(ctx, db, want.Ledger)
 	if err != nil {
 		return nil, err
 	}
-	wrong = append(wrong, ledger...)
 	var owners int
 	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM kitshub_identity`).Scan(&owners); err != nil {
 		return nil, fmt.Errorf("look for the identity: %w", err)
@@ -168,8 +211,8 @@ func (f Facts) Diff(got Facts) []string {
 }
 
 // Effects counts the rows of one table by their text, for checks that count how often something was done.
-func Effects(ctx context.Context, file, query string) (map[string]int, error) {
-	db, err := Open(file)
+func Effects(ctx context.Context, place, query string) (map[string]int, error) {
+	db, err := Open(place)
 	if err != nil {
 		return nil, err
 	}

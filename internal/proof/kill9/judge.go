@@ -59,7 +59,7 @@ func (l *load) finishByHand(ctx context.Context) (left int, err error) {
 				l.expect("claim", err, "ALREADY_CLAIMED", "INVALID_TRANSITION")
 			}
 			if state == "pending" || state == "in_progress" {
-				l.expect("credentials", l.oper.GiveSQLite(ctx, r.ID), "INVALID_TRANSITION")
+				l.expect("credentials", l.oper.Give(ctx, r.ID, l.provider), "INVALID_TRANSITION")
 			}
 		}
 	}

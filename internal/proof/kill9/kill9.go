@@ -143,7 +143,7 @@ func (v *victim) startLoad(ctx context.Context, o check.Options, res *Result) (*
 		return nil, err
 	}
 	l := &load{
-		report: &res.Report, record: &record{survived: map[string]bool{}}, traffic: newTraffic(), seed: o.Seed,
+		report: &res.Report, record: &record{survived: map[string]bool{}}, traffic: newTraffic(), provider: check.SQLite, seed: o.Seed,
 		public: drive.NewClient(v.hub.URL, customersAtOnce), oper: drive.NewClient(v.hub.URL, operatorsAtOnce),
 		plans:  []string{"starter", "starter", "basic", "professional", "enterprise", "enterprise", stepwise, stepwise},
 		manual: map[string]bool{"enterprise": true}, claims: make(chan string, 1000),

@@ -23,16 +23,17 @@ const (
 
 // load calls the hub.
 type load struct {
-	report  *check.Report
-	record  *record
-	traffic *traffic
-	public  *drive.Client
-	oper    *drive.Client
-	plans   []string // drawn from, with repetitions as weights
-	manual  map[string]bool
-	claims  chan string // requests that an operator shall take
-	seed    int64
-	all     sync.WaitGroup
+	report   *check.Report
+	record   *record
+	traffic  *traffic
+	public   *drive.Client
+	oper     *drive.Client
+	plans    []string // drawn from, with repetitions as weights
+	manual   map[string]bool
+	claims   chan string // requests that an operator shall take
+	provider string      // that operators have the hub make backends by
+	seed     int64
+	all      sync.WaitGroup
 }
 
 func (l *load) start(ctx context.Context) {
@@ -250,7 +251,7 @@ func (l *load) credentials(ctx context.Context, r *rand.Rand, id string) {
 		return
 	}
 	for {
-		err := l.call(ctx, func(ctx context.Context) error { return l.oper.GiveSQLite(ctx, id) })
+		err := l.call(ctx, func(ctx context.Context) error { return l.oper.Give(ctx, id, l.provider) })
 		if errors.Is(err, errNoAnswer) {
 			continue
 		}
