@@ -134,7 +134,7 @@ func (s *Service) Reveal(ctx context.Context, a Actor, tenantID string) (Credent
 	})
 }
 
-// Cleanup removes the database of a cancelled request. Called by a job, which tries again on error.
+// Cleanup removes the database of a cancelled request, or what was made in one that was brought. Called by a job, which tries again on error.
 func (s *Service) Cleanup(ctx context.Context, tenantID string) error {
 	t, err := view(ctx, s, func(tx Tx) (*Tenant, error) { return tx.Tenant(ctx, tenantID) })
 	if err != nil {
@@ -151,22 +151,33 @@ func (s *Service) Cleanup(ctx context.Context, tenantID string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.ownOrNone(ctx, p, t, c); err != nil {
+	_, brought := p.(Bringer)
+	left := false
+	switch err := s.ownOrNone(ctx, p, t, c); {
+	case brought && isNotOurs(err):
+		left = true // somebody else's: nothing in it is this request's, and it stays
+	case err != nil:
 		return err
-	}
-	if err := p.Drop(ctx, t.Backend, c); err != nil {
-		return err
+	default:
+		if err := p.Drop(ctx, t.Backend, c); err != nil {
+			return err
+		}
 	}
 	_, err = mutate(ctx, s, func(u *unit) (struct{}, error) {
 		t, err := u.LockTenant(ctx, tenantID)
 		if err != nil || t.State != TenantOffboarding {
 			return struct{}{}, err
 		}
+		detail := map[string]any{"place": t.Backend.Place}
 		t.State = TenantPurged
+		if brought { // the database goes on and may be brought again, so the place is given free
+			t.Backend.Place += "#" + t.ID
+			detail["untouched"] = left
+		}
 		if err := u.UpdateTenant(ctx, t); err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, u.audit(ctx, HubActor(), "tenant.purge", t.ID, map[string]any{"place": t.Backend.Place})
+		return struct{}{}, u.audit(ctx, HubActor(), "tenant.purge", t.ID, detail)
 	})
 	return err
 }

@@ -143,8 +143,11 @@ func (s *Service) owns(t *Tenant, id Identity) bool {
 		(t.Member != "" && id == s.memberIdentity(t.Member, id.CatalogVersion))
 }
 
+// identityMismatch is the code of a database that says it is another tenant's.
+const identityMismatch = "IDENTITY_MISMATCH"
+
 func notOurs(b Backend) error {
-	return &StepError{Class: ClassData, Code: "IDENTITY_MISMATCH", Err: fmt.Errorf("the database at %s says that it belongs to another tenant; it was not touched", b.Place)}
+	return &StepError{Class: ClassData, Code: identityMismatch, Err: fmt.Errorf("the database at %s says that it belongs to another tenant; it was not touched", b.Place)}
 }
 
 // ownOrNone refuses a database whose identity is not the tenant's; none at all, or one that was begun and has no identity yet, is fine.

@@ -29,6 +29,9 @@ func (t *Tx) InsertTenant(ctx context.Context, n *hub.Tenant) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		n.ID, n.RequestID, n.CustomerID, string(n.State), n.Backend.Provider, n.Backend.Place, n.Backend.Generation, n.CatalogVersion,
 		n.Sealed, n.SecretVersion, n.SizeBytes, stampOrNull(n.RevealedAt), stamp(n.CreatedAt), stampOrNull(n.ReadyAt), n.Version, n.Member)
+	if isUnique(err) { // ids are random, and a request gets its tenant under its lock: it can only be the place
+		return hub.ErrPlaceTaken
+	}
 	return err
 }
 
@@ -48,10 +51,10 @@ func (t *Tx) LockTenant(ctx context.Context, id string) (*hub.Tenant, error) {
 func (t *Tx) UpdateTenant(ctx context.Context, n *hub.Tenant) error {
 	err := changedOne(t.tx.ExecContext(ctx, `
 		UPDATE tenants SET state = $3, generation = $4, catalog_version = $5, sealed = $6, secret_version = $7, size_bytes = $8,
-			revealed_at = $9, ready_at = $10, member = $11, version = version + 1
+			revealed_at = $9, ready_at = $10, member = $11, place = $12, version = version + 1
 		WHERE id = $1 AND version = $2`,
 		n.ID, n.Version, string(n.State), n.Backend.Generation, n.CatalogVersion, n.Sealed, n.SecretVersion, n.SizeBytes,
-		stampOrNull(n.RevealedAt), stampOrNull(n.ReadyAt), n.Member))
+		stampOrNull(n.RevealedAt), stampOrNull(n.ReadyAt), n.Member, n.Backend.Place))
 	if err == nil {
 		n.Version++
 	}
