@@ -280,3 +280,9 @@ func (s *Service) giveBrought(ctx context.Context, u *unit, r *Request, x *broug
 	r.TenantID = t.ID
 	return nil
 }
+
+// isNotOurs reports a database that carries another tenant's seal.
+func isNotOurs(err error) bool {
+	var se *StepError
+	return errors.As(err, &se) && se.Code == identityMismatch
+}
