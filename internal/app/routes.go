@@ -19,23 +19,26 @@ func (a *App) routes() http.Handler {
 		Readiness: a.readiness, Observe: a.Metrics.ObserveHTTP, Base: a.streams,
 	})
 	pages := webui.New(webui.Options{Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, Stop: a.streams.Done(), Refuse: httpapi.Refuse})
-	open := web.CORS(a.Config.CORSAllowedOrigins)
+	open := web.CORS(a.Config.CORSAllowedOrigins)(api)
 	mux := http.NewServeMux()
 	for _, prefix := range httpapi.Prefixes {
-		mux.Handle(prefix, open(api))
+		mux.Handle(prefix, open)
 	}
 	if a.Config.MetricsAddr == "" {
 		a.mountMetrics(mux)
 	}
 	mux.Handle("/", pages)
-	tidy := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if httpapi.Untidy(r.URL.Path) && strings.Contains(r.URL.Path, "/api/") {
+	first := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch untidy := httpapi.Untidy(r.URL.Path); {
+		case !untidy && strings.HasPrefix(r.URL.Path, "/api/"):
+			open.ServeHTTP(w, r) // it has a mux of its own: no need to go through two
+		case untidy && strings.Contains(r.URL.Path, "/api/"):
 			api.ServeHTTP(w, r) // a program that gets its path wrong is told so; a redirect, which ServeMux would send, hides the mistake
-			return
+		default:
+			mux.ServeHTTP(w, r)
 		}
-		mux.ServeHTTP(w, r)
 	})
-	return web.Common(web.Options{Log: a.Log, Observe: a.Metrics.ObserveHTTP, HTTPS: web.IsHTTPS(a.Config.PublicURL)})(tidy)
+	return web.Common(web.Options{Log: a.Log, Observe: a.Metrics.ObserveHTTP, HTTPS: web.IsHTTPS(a.Config.PublicURL)})(first)
 }
 
 func (a *App) mountMetrics(mux *http.ServeMux) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -14,6 +15,7 @@ import (
 type answer struct {
 	status     int // 0 is 200
 	data       any
+	body       []byte // the whole body as JSON, in place of data
 	next       string // next_cursor of a list, or ""
 	location   string
 	retryAfter string
@@ -39,26 +41,27 @@ func (a answer) encode() (hub.Answer, error) {
 	if a.kept != nil {
 		return *a.kept, nil
 	}
-	body, err := a.body()
-	if err != nil {
-		return hub.Answer{}, err
+	if a.body == nil {
+		body, err := marshal(envelope{Success: true, Data: a.data, NextCursor: a.next})
+		if err != nil {
+			return hub.Answer{}, err
+		}
+		a.body = append(body, '\n')
 	}
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
-	return hub.Answer{Status: a.status, ContentType: "application/json", Location: a.location, Body: append(body, '\n')}, nil
-}
-
-func (a answer) body() ([]byte, error) {
-	if d, ok := a.data.(*statusDoc); ok {
-		b := append(make([]byte, 0, usualBody), `{"success":true,"data":`...)
-		return append(appendStatus(b, d), '}'), nil
-	}
-	return marshal(envelope{Success: true, Data: a.data, NextCursor: a.next})
+	return hub.Answer{Status: a.status, ContentType: jsonType[0], Location: a.location, Body: a.body}, nil
 }
 
 // usualBody is room for most answers, so that the buffer seldom grows.
 const usualBody = 1024
+
+// buffers are for bodies that nobody keeps beyond the call.
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, usualBody)
+	return &b
+}}
 
 // marshal is json.Marshal without turning <, > and & into escapes: the answers are JSON, not HTML, and people read them.
 func marshal(v any) ([]byte, error) {
@@ -72,11 +75,26 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
+// The values of headers that most answers have, shared by all of them: who adds to one gets a copy.
+var (
+	jsonType = [1]string{"application/json"}
+	noStore  = [1]string{"no-store"}
+)
+
+// countedByServer is the length up to which net/http sees the whole body before the header goes out, and says its length itself.
+const countedByServer = 2048
+
 func (s sent) write(w http.ResponseWriter) {
 	h := w.Header()
-	h.Set("Content-Type", s.ContentType)
-	h.Set("Content-Length", strconv.Itoa(len(s.Body)))
-	h.Set("Cache-Control", "no-store")
+	if s.ContentType == jsonType[0] {
+		h["Content-Type"] = jsonType[:]
+	} else {
+		h.Set("Content-Type", s.ContentType)
+	}
+	if len(s.Body) > countedByServer {
+		h.Set("Content-Length", strconv.Itoa(len(s.Body)))
+	}
+	h["Cache-Control"] = noStore[:]
 	if s.Location != "" {
 		h.Set("Location", s.Location)
 	}

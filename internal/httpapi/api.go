@@ -62,13 +62,14 @@ func build(o Options, routes []route) (*api, error) {
 			return nil, fmt.Errorf("PUBLIC_URL: %w", err)
 		}
 	}
-	byPath := map[string]map[string]route{}
-	for _, rt := range routes {
+	byPath := map[string]map[string]*route{}
+	for i := range routes {
+		rt := &routes[i]
 		if err := rt.check(); err != nil {
 			return nil, fmt.Errorf("%s %s: %w", rt.method, rt.path, err)
 		}
 		if byPath[rt.path] == nil {
-			byPath[rt.path] = map[string]route{}
+			byPath[rt.path] = map[string]*route{}
 		}
 		if _, twice := byPath[rt.path][rt.method]; twice {
 			return nil, fmt.Errorf("%s %s is registered twice", rt.method, rt.path)
@@ -99,6 +100,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Untidy reports whether ServeMux would redirect to a cleaned form of p (//api, /api/../x). Where the handler of New is mounted in a ServeMux, such
 // paths have to be given to it around that mux.
 func Untidy(p string) bool {
+	if strings.HasPrefix(p, "/") && !strings.Contains(p, "//") && !strings.Contains(p, "/.") {
+		return false // as nearly all are
+	}
 	tidy := path.Clean("/" + p)
 	return p != tidy && p != tidy+"/"
 }
@@ -113,7 +117,7 @@ func (a *api) panicked(w http.ResponseWriter, r *http.Request) {
 }
 
 // endpoint serves one path: it picks the method's route or says which methods there are.
-func (a *api) endpoint(pattern string, methods map[string]route) http.Handler {
+func (a *api) endpoint(pattern string, methods map[string]*route) http.Handler {
 	allow := make([]string, 0, len(methods)+1)
 	for m := range methods {
 		allow = append(allow, m)
@@ -141,7 +145,7 @@ func (a *api) endpoint(pattern string, methods map[string]route) http.Handler {
 // call is one call of a route.
 type call struct {
 	*api
-	route   route
+	route   *route
 	w       http.ResponseWriter
 	r       *http.Request
 	ctx     context.Context
@@ -149,18 +153,16 @@ type call struct {
 	token   string    // customers' routes: the status token; operators' routes by cookie: the session token
 	body    []byte
 	receipt *hub.PendingReceipt
+	buffer  *[]byte // one of buffers, if the handler took it; serve puts it back
 }
 
-func (a *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
+func (a *api) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	c := &call{api: a, route: rt, w: w, r: r, ctx: r.Context()}
-	if !rt.stream {
-		ctx := r.Context()
-		if r.Method == http.MethodPost { // what is begun is finished, though its caller leaves or the hub is told to stop
-			ctx = context.WithoutCancel(ctx)
-		}
-		ctx, cancel := context.WithTimeout(ctx, callTime)
-		defer cancel()
-		c.ctx = ctx
+	if r.Method == http.MethodPost { // what is begun is finished, though its caller leaves or the hub is told to stop
+		c.ctx = context.WithoutCancel(c.ctx)
+	}
+	if !rt.stream && !rt.unbound {
+		defer c.bound()()
 	}
 	err := c.admit()
 	if err == nil && rt.stream {
@@ -180,6 +182,15 @@ func (a *api) serve(rt route, w http.ResponseWriter, r *http.Request) {
 		out = c.refuse(err)
 	}
 	out.write(w)
+	if c.buffer != nil {
+		buffers.Put(c.buffer)
+	}
+}
+
+// bound ends the call's context after callTime; the caller calls cancel in the end.
+func (c *call) bound() (cancel context.CancelFunc) {
+	c.ctx, cancel = context.WithTimeout(c.ctx, callTime)
+	return cancel
 }
 
 // answer runs the handler, under its Idempotency-Key where there is one.

@@ -14,6 +14,7 @@ type route struct {
 	handle       handleFunc
 	events       func(*call) error // for a stream, in place of handle
 	stream       bool
+	unbound      bool // bounds its own time
 	noKey        bool // takes no Idempotency-Key: its answer must not be kept
 	doc          doc
 }
@@ -83,7 +84,7 @@ func publicRoutes() []route {
 
 func customerRoutes() []route {
 	return []route{
-		{method: "GET", path: v1 + "/status", policy: customer, handle: status, doc: doc{
+		{method: "GET", path: v1 + "/status", policy: customer, handle: status, unbound: true, doc: doc{
 			id: "getStatus", tag: tagCustomer, summary: "Status", text: "Place, wait and progress of the request that the status token belongs to.", data: statusDoc{},
 		}},
 		{method: "GET", path: v1 + "/status/events", policy: customer, stream: true, events: statusEvents, doc: doc{

@@ -113,12 +113,19 @@ func customerSteps(steps []hub.StepRecord) []stepDoc {
 }
 
 func status(c *call) (answer, error) {
-	s, err := c.Service.StatusOf(c.ctx, c.token)
-	if err != nil {
-		return answer{}, err
+	s, ok := c.Service.StatusInMemory(c.token)
+	if !ok {
+		defer c.bound()()
+		var err error
+		if s, err = c.Service.StatusOf(c.ctx, c.token); err != nil {
+			return answer{}, err
+		}
 	}
 	d := statusOf(s)
-	return answer{data: &d}, nil
+	c.buffer, _ = buffers.Get().(*[]byte)
+	b := append((*c.buffer)[:0], `{"success":true,"data":`...)
+	*c.buffer = append(appendStatus(b, &d), "}\n"...)
+	return answer{body: *c.buffer}, nil
 }
 
 func cancelByCustomer(c *call) (answer, error) {

@@ -43,7 +43,7 @@ func TestRouteNeedsAPolicy(t *testing.T) {
 			t.Errorf("%s: it registered", name)
 		}
 	}
-	if got := (&call{route: route{}}).admit(); !hub.IsCode(got, hub.CodeForbidden) {
+	if got := (&call{route: &route{}}).admit(); !hub.IsCode(got, hub.CodeForbidden) {
 		t.Errorf("a route without a policy let somebody in: %v", got)
 	}
 }

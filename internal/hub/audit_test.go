@@ -108,7 +108,7 @@ func TestEntryTellsWho(t *testing.T) {
 	hubtest.OnBoth(t, func(t *testing.T, r *hubtest.Rig) {
 		a := r.Operator("O'Neil 🚀", hub.Provisioner)
 		q := r.Join("a@example.com", "enterprise").Request
-		ctx := hub.WithCallID(t.Context(), "call-42")
+		ctx := context.WithValue(t.Context(), hub.CallKey{}, "call-42")
 		var want []string
 		for range 5 { // fast enough to share milliseconds
 			_, err := r.Claim(ctx, a, q.ID)

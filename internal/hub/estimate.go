@@ -125,10 +125,10 @@ func newForecaster() *forecaster {
 // shorter line; while one caller does so the others go on with the one there is.
 func (s *Service) outlook(ctx context.Context, w Way, ahead int) (*outlook, error) {
 	f := s.forecaster
+	if o := f.fresh(w, ahead); o != nil {
+		return o, nil
+	}
 	if o := f.now.Load(); o != nil {
-		if !f.stale(o) && ahead <= o.waiting[w]+2+o.waiting[w]/10 {
-			return o, nil
-		}
 		if !f.mu.TryLock() {
 			return o, nil
 		}
@@ -154,9 +154,16 @@ func (s *Service) outlook(ctx context.Context, w Way, ahead int) (*outlook, erro
 	return o, nil
 }
 
-func (f *forecaster) stale(o *outlook) bool {
-	age := time.Since(o.made)
-	return age > outlookStill || (age > outlookLife && f.dirty.Load())
+// fresh gives the forecast of now if it is one for somebody with so many of his way ahead, else nil.
+func (f *forecaster) fresh(w Way, ahead int) *outlook {
+	o := f.now.Load()
+	if o == nil || ahead > o.waiting[w]+2+o.waiting[w]/10 {
+		return nil
+	}
+	if age := time.Since(o.made); age > outlookStill || (age > outlookLife && f.dirty.Load()) {
+		return nil
+	}
+	return o
 }
 
 // learn teaches the models what happened since the last time, and asks them. The caller holds f.mu.

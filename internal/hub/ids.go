@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-	"strings"
 	"sync"
 	"time"
 )
@@ -17,8 +16,10 @@ var idAlphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadd
 // lastID is the one made before, so that ids of one millisecond keep their order: a log sorted by id tells a story in the order it happened.
 var lastID struct {
 	sync.Mutex
-	ms   uint64
-	tail [10]byte
+	ms     uint64
+	tail   [10]byte
+	drawn  [512]byte // random bytes for the next ones: each call has an id, and asking the system costs more than all the rest of it
+	unused []byte    // of drawn
 }
 
 // NewID makes an opaque id: the prefix, then 26 characters of which the first ten are the time in milliseconds and the rest random. Ids that
@@ -36,10 +37,11 @@ func NewID(prefix string, now time.Time) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], ms<<16)
 	copy(b[6:], tail[:])
-	return prefix + strings.ToLower(idAlphabet.EncodeToString(b[:]))
+	var text [64]byte
+	return string(idAlphabet.AppendEncode(append(text[:0], prefix...), b[:]))
 }
 
-// step adds 1 to 2^40; false when there is no room left, which nobody will see.
+// step adds 1 to 2^40; false when there is no room left, which nobody will see. The caller holds lastID.
 func step(tail *[10]byte) bool {
 	var by [8]byte
 	random(by[3:])
@@ -51,8 +53,13 @@ func step(tail *[10]byte) bool {
 	return high <= math.MaxUint16
 }
 
+// random fills b. The caller holds lastID.
 func random(b []byte) {
-	if _, err := rand.Read(b); err != nil {
-		panic(err) // crypto/rand never fails on supported systems
+	if len(lastID.unused) < len(b) {
+		if _, err := rand.Read(lastID.drawn[:]); err != nil {
+			panic(err) // crypto/rand never fails on supported systems
+		}
+		lastID.unused = lastID.drawn[:]
 	}
+	lastID.unused = lastID.unused[copy(b, lastID.unused):]
 }

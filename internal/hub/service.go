@@ -14,7 +14,7 @@ import (
 // Tokens makes and hashes bearer tokens.
 type Tokens interface {
 	New(prefix string) (token string, hash []byte)
-	Hash(token string) []byte
+	Hash(token string) []byte // 32 bytes
 }
 
 // Passwords hashes, verifies and judges passwords.
@@ -225,16 +225,12 @@ func view[R any](ctx context.Context, s *Service, fn func(Tx) (R, error)) (R, er
 	return out, err
 }
 
-type callKey struct{}
+// CallKey is the key under which a context has the X-Request-Id of the call, a string, for the audit log.
+type CallKey struct{}
 
-// WithCallID keeps the X-Request-Id of the call, for the audit log.
-func WithCallID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, callKey{}, id)
-}
-
-// CallID gives what WithCallID kept, or "".
+// CallID gives the X-Request-Id of the call, or "".
 func CallID(ctx context.Context) string {
-	id, _ := ctx.Value(callKey{}).(string)
+	id, _ := ctx.Value(CallKey{}).(string)
 	return id
 }
 

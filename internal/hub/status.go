@@ -2,10 +2,7 @@ package hub
 
 import (
 	"context"
-	"strings"
-	"sync"
 	"time"
-	"unique"
 )
 
 // tokenLife is how long a status link works after its request ended.
@@ -26,28 +23,68 @@ type Status struct {
 }
 
 // StatusOf gives the status that the token belongs to. While the customer waits it is answered from memory: who waits was read once, where he
-// stands comes from the index, and the version there says that what was read still holds.
+// stands comes from the index, and the version there says that what was read still holds. The request in it has what a status shows.
 //
 // Errors: CodeUnauthenticated for a token that is malformed, unknown or expired.
 func (s *Service) StatusOf(ctx context.Context, token string) (Status, error) {
-	hash := string(s.tokens.Hash(token))
-	if w, ok := s.waiting.get(hash); ok {
-		if p, asOf, ok := s.line.place(w.id, w.version); ok {
-			return s.waitingStatus(ctx, w, aheadIn(p), asOf)
+	hash := tokenHash(s.tokens.Hash(token))
+	if st, ahead, ok := s.standing(hash); ok {
+		o, err := s.outlook(ctx, st.Request.Way, ahead)
+		if err != nil {
+			return Status{}, err
 		}
+		st.foresee(o, ahead)
+		return st, nil
 	}
 	s.line.await(ctx)
-	return s.readStatus(ctx, func(tx Tx) (*Request, error) { return s.requestOf(ctx, tx, token) }, hash)
+	return s.readStatus(ctx, func(tx Tx) (*Request, error) { return s.requestOf(ctx, tx, token) }, &hash)
+}
+
+// StatusInMemory gives the same where that takes nothing but memory, and so no time to speak of; ok is false where StatusOf has to be asked.
+func (s *Service) StatusInMemory(token string) (st Status, ok bool) {
+	st, ahead, ok := s.standing(tokenHash(s.tokens.Hash(token)))
+	if !ok {
+		return st, false
+	}
+	o := s.forecaster.fresh(st.Request.Way, ahead)
+	if o == nil {
+		return st, false
+	}
+	st.foresee(o, ahead)
+	return st, true
+}
+
+// standing gives the place of somebody who is remembered, and how many of his way stand before him.
+func (s *Service) standing(hash tokenHash) (st Status, ahead int, ok bool) {
+	if st.Request, ok = s.waiting.get(hash); !ok {
+		return st, 0, false
+	}
+	p, asOf, ok := s.line.place(st.Request.ID, st.Request.Version)
+	if !ok {
+		return st, 0, false
+	}
+	a := aheadIn(p)
+	st.stand(a, asOf)
+	return st, a.SameWay, true
+}
+
+func (st *Status) stand(a Ahead, asOf time.Time) {
+	st.Position, st.Ahead, st.Higher, st.AsOf = a.All+1, a.All, a.Higher, asOf
+}
+
+func (st *Status) foresee(o *outlook, ahead int) {
+	st.Wait, st.Ready, st.Reason = o.estimate(&st.Request, ahead, st.AsOf)
 }
 
 // StatusByID gives the same for operators.
 func (s *Service) StatusByID(ctx context.Context, id string) (Status, error) {
 	s.line.await(ctx)
-	return s.readStatus(ctx, func(tx Tx) (*Request, error) { return tx.Request(ctx, id) }, "")
+	return s.readStatus(ctx, func(tx Tx) (*Request, error) { return tx.Request(ctx, id) }, nil)
 }
 
-// readStatus reads from the database; who waits is remembered for the next look, if there is a token to know him by.
-func (s *Service) readStatus(ctx context.Context, find func(Tx) (*Request, error), hash string) (Status, error) {
+// readStatus reads from the database; who waits is remembered for the next look, if there is a token to know him by. One with steps, who failed
+// and waits again, is not: there are few, and for them each look is read.
+func (s *Service) readStatus(ctx context.Context, find func(Tx) (*Request, error), hash *tokenHash) (Status, error) {
 	type found struct {
 		Status
 		ahead Ahead
@@ -77,19 +114,16 @@ func (s *Service) readStatus(ctx context.Context, find func(Tx) (*Request, error
 		return Status{}, err
 	}
 	if f.Request.State == Pending {
-		w := s.waiterOf(&f.Request, f.Steps)
-		if hash != "" {
-			s.waiting.put(hash, w)
+		f.stand(f.ahead, f.AsOf)
+		if hash != nil && len(f.Steps) == 0 {
+			s.waiting.put(*hash, &f.Request)
 		}
-		st, err := s.waitingStatus(ctx, w, f.ahead, f.AsOf)
-		st.Request = f.Request // all of it: operators see more than the customer
-		return st, err
 	}
-	o, err := s.outlook(ctx, f.Request.Way, 0)
+	o, err := s.outlook(ctx, f.Request.Way, f.ahead.SameWay)
 	if err != nil {
 		return Status{}, err
 	}
-	f.Wait, f.Ready, _ = o.estimate(&f.Request, 0, f.AsOf)
+	f.foresee(o, f.ahead.SameWay)
 	if f.Request.State == Failed && f.Request.Failure != nil {
 		f.Reason = f.Request.Failure.Customer
 	}
@@ -114,100 +148,6 @@ func WentBack(was, is Status) string {
 		return HigherPriorityJoined
 	}
 	return EarlierReturned
-}
-
-// waitingStatus says where somebody stands in the line and how long it will take.
-func (s *Service) waitingStatus(ctx context.Context, w *waiter, a Ahead, asOf time.Time) (Status, error) {
-	o, err := s.outlook(ctx, w.way, a.SameWay)
-	if err != nil {
-		return Status{}, err
-	}
-	st := Status{Request: w.request(), Position: a.All + 1, Ahead: a.All, Higher: a.Higher, Steps: w.steps, AsOf: asOf}
-	st.Wait, st.Ready, st.Reason = o.estimate(&st.Request, a.SameWay, asOf)
-	return st, nil
-}
-
-// waiter is what is remembered of somebody who waits; it is never changed.
-//
-// A hundred thousand of them are looked through at each garbage collection, so they hold no more than a status shows.
-type waiter struct {
-	id, plan string
-	who      CustomerRef
-	features []string // shared by all of equal features
-	steps    []StepRecord
-	way      Way
-	priority int
-	enqueued int64 // microseconds since 1970
-	version  int64
-}
-
-func (s *Service) waiterOf(r *Request, steps []StepRecord) *waiter {
-	return &waiter{
-		id: r.ID, plan: unique.Make(r.Plan).Value(), who: r.Customer, features: s.waiting.shared(r.Features), steps: steps,
-		way: Way(unique.Make(string(r.Way)).Value()), priority: r.Priority, enqueued: r.EnqueuedAt.UnixMicro(), version: r.Version,
-	}
-}
-
-// request is what a status shows of it.
-func (w *waiter) request() Request {
-	return Request{
-		ID: w.id, Plan: w.plan, Features: w.features, Priority: w.priority, Way: w.way, State: Pending, Customer: w.who,
-		EnqueuedAt: time.UnixMicro(w.enqueued).UTC(), Version: w.version,
-	}
-}
-
-// waiters remembers them by the hash of their token. It keeps two generations: when the younger is full the elder is dropped, so what is
-// used stays and memory is bounded.
-type waiters struct {
-	mu           sync.RWMutex
-	young, elder map[string]*waiter
-	lists        map[string][]string
-}
-
-// maxLists bounds the feature lists that are shared; who has another one has his own.
-const maxLists = 1000
-
-// shared gives one list for all that are equal.
-func (c *waiters) shared(list []string) []string {
-	key := strings.Join(list, " ")
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if l, ok := c.lists[key]; ok {
-		return l
-	}
-	if c.lists == nil {
-		c.lists = map[string][]string{}
-	}
-	if len(c.lists) < maxLists {
-		c.lists[key] = list
-	}
-	return list
-}
-
-// generation is how many tokens one generation holds; an entry takes about a kilobyte.
-const generation = 1 << 17
-
-func (c *waiters) get(hash string) (*waiter, bool) {
-	c.mu.RLock()
-	w, ok := c.young[hash]
-	elder := false
-	if !ok {
-		w, elder = c.elder[hash]
-	}
-	c.mu.RUnlock()
-	if elder {
-		c.put(hash, w)
-	}
-	return w, ok || elder
-}
-
-func (c *waiters) put(hash string, w *waiter) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.young == nil || len(c.young) >= generation {
-		c.young, c.elder = make(map[string]*waiter), c.young
-	}
-	c.young[hash] = w
 }
 
 func (s *Service) tokenOwner(ctx context.Context, token string) (*Request, error) {

@@ -93,8 +93,11 @@ func (m *Metrics) RequestFailed(plan string, class hub.Class) {
 
 // ObserveHTTP counts an answered call. route is a pattern, never a path: paths hold ids and tokens.
 func (m *Metrics) ObserveHTTP(route, method string, status int, took time.Duration) {
-	m.http.WithLabelValues(route, knownMethod(method), strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
+	m.http.WithLabelValues(route, knownMethod(method), statusClasses[status/100%10]).Observe(took.Seconds())
 }
+
+// statusClasses are as they are usually written.
+var statusClasses = [10]string{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx", "6xx", "7xx", "8xx", "9xx"}
 
 // knownMethod keeps a caller from making a time series for each word it invents.
 func knownMethod(m string) string {

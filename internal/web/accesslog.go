@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -19,19 +18,21 @@ func AccessLog(log *slog.Logger, observe Observe) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
-			rec := &recorder{ResponseWriter: w}
+			c := callFrom(r.Context())
+			rec := record(c, w)
 			defer func() {
 				// Also on the way out of a panic (http.ErrAbortHandler): a cut connection is a line too.
-				report(log, observe, rec, r, time.Since(start))
+				report(log, observe, c, rec, r, time.Since(start))
 			}()
 			next.ServeHTTP(rec, r)
 		})
 	}
 }
 
-func report(log *slog.Logger, observe Observe, rec *recorder, r *http.Request, took time.Duration) {
-	route, actor := "", ""
-	if c := callFrom(r.Context()); c != nil {
+func report(log *slog.Logger, observe Observe, c *call, rec *recorder, r *http.Request, took time.Duration) {
+	var id, trace, route, actor string
+	if c != nil {
+		id, trace = c.id[0], c.traceID
 		route, actor = c.seen()
 	}
 	if route == "" { // the outer ServeMux writes its match into the request it was given
@@ -43,7 +44,7 @@ func report(log *slog.Logger, observe Observe, rec *recorder, r *http.Request, t
 	if route == "" {
 		route = "unmatched"
 	}
-	status := rec.status
+	method, status := knownMethod(r.Method), rec.status
 	switch gone := r.Context().Err() != nil; {
 	case gone && (status == 0 || status == http.StatusServiceUnavailable):
 		status = statusClientGone
@@ -51,24 +52,27 @@ func report(log *slog.Logger, observe Observe, rec *recorder, r *http.Request, t
 		status = http.StatusOK
 	}
 	if observe != nil {
-		observe(route, knownMethod(r.Method), status, took)
-	}
-	attrs := []slog.Attr{
-		slog.String("method", knownMethod(r.Method)), slog.String("route", route), slog.Int("status", status),
-		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.Int64("bytes", rec.bytes), slog.String("request_id", RequestID(r.Context())),
-	}
-	if t := TraceID(r.Context()); t != "" {
-		attrs = append(attrs, slog.String("trace_id", t))
-	}
-	if actor != "" {
-		attrs = append(attrs, slog.String("actor", actor))
+		observe(route, method, status, took)
 	}
 	level := slog.LevelInfo
 	switch route {
 	case "/livez", "/readyz", "/metrics": // asked every few seconds by machines
 		level = slog.LevelDebug
 	}
-	log.LogAttrs(context.WithoutCancel(r.Context()), level, "http", attrs...)
+	ctx := r.Context()
+	if !log.Enabled(ctx, level) {
+		return
+	}
+	attrs := append(make([]slog.Attr, 0, 8),
+		slog.String("method", method), slog.String("route", route), slog.Int("status", status),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.Int64("bytes", rec.bytes), slog.String("request_id", id))
+	if trace != "" {
+		attrs = append(attrs, slog.String("trace_id", trace))
+	}
+	if actor != "" {
+		attrs = append(attrs, slog.String("actor", actor))
+	}
+	log.LogAttrs(ctx, level, "http", attrs...)
 }
 
 // knownMethod keeps invented methods out of metrics.

@@ -8,16 +8,32 @@ import (
 )
 
 // call is what the middlewares know of one request. It is shared by pointer, because a handler deep inside learns the route and the actor
-// while the access log outside writes them.
+// while the access log outside writes them. It is the request's context itself and has room for all that the middlewares need, so that a
+// call costs one allocation and one copy of the request however many middlewares there are.
 type call struct {
-	mu      sync.Mutex
-	id      string
+	context.Context //nolint:containedctx // it is a context
+
+	id      [1]string // as the value of a header
 	traceID string
-	route   string
-	actor   string
+	rec     recorder
+
+	mu    sync.Mutex
+	route string
+	actor string
 }
 
 type callKey struct{}
+
+// Value implements context.Context.
+func (c *call) Value(key any) any {
+	switch key.(type) {
+	case callKey:
+		return c
+	case hub.CallKey:
+		return c.id[0]
+	}
+	return c.Context.Value(key)
+}
 
 func callFrom(ctx context.Context) *call {
 	c, _ := ctx.Value(callKey{}).(*call)
@@ -27,7 +43,7 @@ func callFrom(ctx context.Context) *call {
 // RequestID gives the X-Request-Id of the call, or "".
 func RequestID(ctx context.Context) string {
 	if c := callFrom(ctx); c != nil {
-		return c.id
+		return c.id[0]
 	}
 	return ""
 }

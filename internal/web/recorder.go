@@ -9,6 +9,15 @@ type recorder struct {
 	bytes  int64
 }
 
+// record begins the record of what is answered on w: in the call's own room if it is free.
+func record(c *call, w http.ResponseWriter) *recorder {
+	if c == nil || c.rec.ResponseWriter != nil {
+		return &recorder{ResponseWriter: w}
+	}
+	c.rec.ResponseWriter = w
+	return &c.rec
+}
+
 func (rec *recorder) WriteHeader(status int) {
 	if rec.status == 0 && status >= 200 { // 1xx come before the answer
 		rec.status = status

@@ -12,7 +12,10 @@ import (
 func Recover(log *slog.Logger, fail http.HandlerFunc) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			rec := &recorder{ResponseWriter: w}
+			rec, ok := w.(*recorder)
+			if !ok {
+				rec = &recorder{ResponseWriter: w}
+			}
 			defer func() { //nolint:contextcheck // fail is given the request, and its context with it
 				p := recover()
 				if p == nil {

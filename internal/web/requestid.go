@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -21,13 +20,12 @@ func Calls() Middleware {
 				next.ServeHTTP(w, r)
 				return
 			}
-			c := &call{id: r.Header.Get("X-Request-Id"), traceID: traceID(r.Header.Get("Traceparent"))}
-			if !goodRequestID(c.id) {
-				c.id = hub.NewID("call_", time.Now())
+			c := &call{Context: r.Context(), traceID: traceID(r.Header.Get("Traceparent"))}
+			if c.id[0] = r.Header.Get("X-Request-Id"); !goodRequestID(c.id[0]) {
+				c.id[0] = hub.NewID("call_", time.Now())
 			}
-			w.Header().Set("X-Request-Id", c.id)
-			ctx := context.WithValue(r.Context(), callKey{}, c)
-			next.ServeHTTP(w, r.WithContext(hub.WithCallID(ctx, c.id)))
+			w.Header()["X-Request-Id"] = c.id[:]
+			next.ServeHTTP(w, r.WithContext(c)) //nolint:contextcheck // it is made of the request's
 		})
 	}
 }
@@ -47,6 +45,9 @@ func goodRequestID(s string) bool {
 // traceID gives the trace id of a traceparent (https://www.w3.org/TR/trace-context/), or "" where it is malformed. A later version may
 // have more fields; the first four stay as they are.
 func traceID(h string) string {
+	if h == "" {
+		return ""
+	}
 	p := strings.Split(h, "-")
 	if len(p) < 4 || !lowerHex(p[0], 2) || p[0] == "ff" || (p[0] == "00" && len(p) != 4) {
 		return ""
