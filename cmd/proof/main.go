@@ -20,6 +20,7 @@ import (
 	"syscall"
 
 	"github.com/kitshub/kitshub/internal/proof/check"
+	"github.com/kitshub/kitshub/internal/proof/crossconnect"
 	"github.com/kitshub/kitshub/internal/proof/forecast"
 	"github.com/kitshub/kitshub/internal/proof/goldencopy"
 	"github.com/kitshub/kitshub/internal/proof/indexstart"
@@ -29,6 +30,7 @@ import (
 	"github.com/kitshub/kitshub/internal/proof/placekit"
 	"github.com/kitshub/kitshub/internal/proof/placemodel"
 	"github.com/kitshub/kitshub/internal/proof/streams"
+	"github.com/kitshub/kitshub/internal/proof/workerkill"
 )
 
 // Exit codes: 1 also when less was done than asked.
@@ -86,6 +88,14 @@ var proofs = []proof{
 	{
 		name: "streams", unit: "open streams", n: 10_000, caught: 200, engines: []string{check.SQLite, check.Postgres},
 		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return streams.Run(ctx, o) },
+	},
+	{
+		name: "cross-connect", unit: "customers, each of which tries all others", n: 10, caught: 3, engines: []string{check.Postgres},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return crossconnect.Run(ctx, o) },
+	},
+	{
+		name: "worker-kill", unit: "kills", n: 10, caught: 1, engines: []string{check.Postgres},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return workerkill.Run(ctx, o) },
 	},
 }
 

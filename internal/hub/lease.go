@@ -14,7 +14,6 @@ import (
 // after its restart, at once: it holds its data directory's lock, so a former process of it cannot be alive).
 const (
 	BeatEvery    = 2 * time.Second
-	deadAfter    = 10 * time.Second // five missed beats; with ReapEvery this keeps a takeover well under 30 s
 	ReapEvery    = 2 * time.Second
 	reapAtOnce   = 200
 	firstWaiting = 64 // how many of the line's first automatic requests get a new job when a hub died: more than any hub holds unstarted

@@ -1,0 +1,195 @@
+//go:build unix
+
+package pgkit
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver of everything here
+
+	"github.com/kitshub/kitshub/internal/proof/check"
+	"github.com/kitshub/kitshub/internal/proof/drive"
+	"github.com/kitshub/kitshub/internal/proof/inspect"
+	"github.com/kitshub/kitshub/internal/testkit/pgserver"
+)
+
+// Options say what a world is like.
+type Options struct {
+	Plans    []Plan            // the catalog's
+	Effects  *Effects          // a further feature whose steps count themselves, or nil
+	Env      []string          // further settings of every hub, NAME=value
+	Conns    int               // connections the server takes; 0: 200
+	HubConns int               // DATABASE_MAX_CONNS of each hub; 0: 10
+	Server   map[string]string // further settings of the server
+}
+
+// World is a server with everything that hubs need.
+type World struct {
+	Server  *pgserver.Server
+	Super   *sql.DB // the maintenance database with a superuser's eyes
+	Hub     *sql.DB // the hub's own database, likewise
+	Admin   string  // address of the maintenance database for the hub's role
+	Catalog *inspect.Catalog
+	Folder  string // of the catalog
+	Token   string // of an admin
+	Binary  string
+
+	dir     string
+	env     []string
+	cleanup []func() error
+}
+
+const (
+	hubRole     = "hub_admin"
+	hubDatabase = "hub_data"
+)
+
+// NewWorld makes one. It must be closed also after an error.
+func NewWorld(ctx context.Context, o check.Options, opts Options) (*World, error) {
+	w := &World{}
+	var err error
+	var remove func() error
+	if w.Binary, remove, err = check.Kitshub(ctx, o); err != nil {
+		return w, err
+	}
+	w.Defer(remove)
+	if w.dir, err = os.MkdirTemp("", "kitshub-tenants-"); err != nil {
+		return w, err
+	}
+	w.Defer(func() error { return os.RemoveAll(w.dir) })
+	w.Folder = filepath.Join(w.dir, "catalog")
+	if err := writeCatalog(w.Folder, opts); err != nil {
+		return w, fmt.Errorf("write the catalog: %w", err)
+	}
+	if w.Catalog, err = inspect.Read(os.DirFS(w.Folder)); err != nil {
+		return w, err
+	}
+	if err := w.startServer(ctx, o.Log, opts); err != nil {
+		return w, err
+	}
+	if err := w.configure(opts); err != nil {
+		return w, err
+	}
+	out, err := w.Options("setup", "").Command(ctx, "", "tokens", "create", "--name", "proof", "--role", "admin", "-o", "json") // makes the schema, too
+	if err != nil {
+		return w, err
+	}
+	var made struct{ Token string }
+	if err := json.Unmarshal(out, &made); err != nil || made.Token == "" {
+		return w, fmt.Errorf("tokens create printed %q: %w", out, err)
+	}
+	w.Token = made.Token
+	return w, nil
+}
+
+func (w *World) startServer(ctx context.Context, log io.Writer, opts Options) (err error) {
+	conns := opts.Conns
+	if conns == 0 {
+		conns = 200
+	}
+	settings := map[string]string{"max_connections": strconv.Itoa(conns), "max_wal_size": "4GB"}
+	for k, v := range opts.Server {
+		settings[k] = v
+	}
+	w.Server, err = pgserver.Start(ctx, pgserver.Options{
+		Durable: true, Settings: settings, Logf: func(format string, args ...any) { fmt.Fprintf(log, format+"\n", args...) },
+	})
+	if err != nil {
+		return err
+	}
+	w.Defer(w.Server.Stop)
+	if w.Super, err = w.Open(w.Server.URL); err != nil {
+		return err
+	}
+	password := rand.Text()
+	for _, q := range []string{
+		`CREATE ROLE ` + hubRole + ` LOGIN CREATEDB CREATEROLE NOSUPERUSER PASSWORD '` + password + `'`,
+		`CREATE DATABASE ` + hubDatabase + ` OWNER ` + hubRole,
+		`REVOKE CONNECT ON DATABASE ` + hubDatabase + ` FROM PUBLIC`,
+		`REVOKE CONNECT ON DATABASE postgres FROM PUBLIC`,
+		`REVOKE CONNECT ON DATABASE template1 FROM PUBLIC`,
+		`GRANT CONNECT ON DATABASE postgres TO ` + hubRole,
+	} {
+		if _, err := w.Super.ExecContext(ctx, q); err != nil {
+			return fmt.Errorf("set the server up: %w", err)
+		}
+	}
+	u, err := url.Parse(w.Server.URL)
+	if err != nil {
+		return err
+	}
+	u.User = url.UserPassword(hubRole, password)
+	w.Admin = u.String()
+	own, err := pgserver.WithDatabase(w.Server.URL, hubDatabase)
+	if err != nil {
+		return err
+	}
+	w.Hub, err = w.Open(own)
+	return err
+}
+
+func (w *World) configure(opts Options) error {
+	own, err := pgserver.WithDatabase(w.Admin, hubDatabase)
+	if err != nil {
+		return err
+	}
+	conns := opts.HubConns
+	if conns == 0 {
+		conns = 10
+	}
+	var key [32]byte
+	rand.Read(key[:]) //nolint:errcheck,gosec // never fails: it ends the process instead
+	w.env = append([]string{
+		"ENCRYPTION_KEY=base64:" + base64.StdEncoding.EncodeToString(key[:]), "DATABASE_URL=" + own, "TENANT_DATABASE_URL=" + w.Admin,
+		"TENANT_PROVIDER=postgres", "CATALOG_DIR=" + w.Folder, "DATABASE_MAX_CONNS=" + strconv.Itoa(conns),
+	}, opts.Env...)
+	return nil
+}
+
+// Open opens a database of the server, closed with the world.
+func (w *World) Open(address string) (*sql.DB, error) {
+	db, err := sql.Open("pgx", address)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxIdleConns(2)
+	w.Defer(db.Close)
+	return db, nil
+}
+
+// Options are those of a hub with a data directory of its own, named by home: two hubs of one home are one machine, started twice.
+func (w *World) Options(home, listen string, env ...string) drive.Options {
+	return drive.Options{Binary: w.Binary, DataDir: filepath.Join(w.dir, "home-"+home), Listen: listen, Env: append(append([]string(nil), w.env...), env...)}
+}
+
+// Start runs a hub on a free port.
+func (w *World) Start(ctx context.Context, home string, env ...string) (*drive.Hub, error) {
+	listen, err := drive.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	return drive.Start(ctx, w.Options(home, listen, env...))
+}
+
+// Defer adds something to be done by Close, before what was added earlier.
+func (w *World) Defer(f func() error) { w.cleanup = append(w.cleanup, f) }
+
+// Close leaves nothing behind.
+func (w *World) Close() error {
+	var errs []error
+	for i := len(w.cleanup) - 1; i >= 0; i-- {
+		errs = append(errs, w.cleanup[i]())
+	}
+	return errors.Join(errs...)
+}
