@@ -22,11 +22,13 @@ import (
 	"github.com/kitshub/kitshub/internal/auth"
 	"github.com/kitshub/kitshub/internal/catalog"
 	"github.com/kitshub/kitshub/internal/config"
+	"github.com/kitshub/kitshub/internal/egress"
 	"github.com/kitshub/kitshub/internal/events"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/jobs"
 	"github.com/kitshub/kitshub/internal/mail"
 	"github.com/kitshub/kitshub/internal/obs"
+	"github.com/kitshub/kitshub/internal/provider/external"
 	"github.com/kitshub/kitshub/internal/provider/pgcluster"
 	"github.com/kitshub/kitshub/internal/provider/sqlitefile"
 	"github.com/kitshub/kitshub/internal/store"
@@ -177,7 +179,8 @@ func (c *Core) deps(ctx context.Context, instance, home string) (hub.Deps, error
 	if err != nil {
 		return hub.Deps{}, err
 	}
-	providers := map[string]hub.Provider{files.Name(): files}
+	brought := external.NewManual(egress.New(egress.Options{Allow: cfg.EgressAllowed}), c.Log)
+	providers := map[string]hub.Provider{files.Name(): files, brought.Name(): brought}
 	if c.Clusters, err = openClusters(cfg, v, c.Log); err != nil {
 		return hub.Deps{}, err
 	}

@@ -70,6 +70,7 @@ type Config struct {
 	PasswordPolicy         string        // PolicyLength or PolicyComplexity
 	CatalogDir             string        // empty: the built-in catalog
 	CORSAllowedOrigins     []string      // scheme://host[:port], none by default
+	EgressAllowed          []netip.Prefix // special addresses that users may make the hub connect to
 	TrustedProxies         []netip.Prefix
 	LogLevel               slog.Level
 	LogFormat              string        // LogJSON or LogText

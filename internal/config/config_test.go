@@ -31,9 +31,10 @@ func TestDevelopmentNeedsNothing(t *testing.T) {
 		Env: Development, ListenAddr: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", PublicURLDerived: true,
 		DataDir: "data", DatabaseMaxConns: 20, DatabaseIdleTimeout: 30 * time.Second, DatabaseConnectTimeout: 2 * time.Second,
 		TenantProvider: SQLite, TenantMaxConns: 20, TenantPoolSize: 2, EmailService: EmailFile, EmailFrom: "KiTS Hub <hub@localhost>", PasswordPolicy: PolicyLength,
-		LogLevel: slog.LevelInfo, LogFormat: LogJSON, Workers: 4,
+		EgressAllowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		LogLevel:      slog.LevelInfo, LogFormat: LogJSON, Workers: 4,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Error(diff)
 	}
 	if got.Engine() != SQLite {
@@ -49,7 +50,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"TENANT_PROVIDER=sqlite", "TENANT_DATABASE_URL= postgres://t@[::1]:1/x", "TENANT_DATABASE_URL_EU_WEST=postgresql://e", "TENANT_DATABASE_URL_=", "TENANT_DATABASE_URL_A=postgres://a",
 		"TENANT_MAX_CONNS=1000", "TENANT_POOL_SIZE=0", "ENCRYPTION_KEY=" + goodKey, "EMAIL_SERVICE=smtp", "SMTP_URL=smtps://u:p@mail:465", "EMAIL_FROM=Hub <hub@example.com>",
 		"PASSWORD_POLICY=complexity", "CATALOG_DIR=" + dir, "CORS_ALLOWED_ORIGINS=https://app.example.com, http://LOCALHOST:3000,",
-		"TRUSTED_PROXIES=10.1.2.3/8, ::1 ,::ffff:192.0.2.1", "LOG_LEVEL=WARN", "LOG_FORMAT=text", "METRICS_ADDR=127.0.0.1:9090", "WORKERS=64",
+		"EGRESS_ALLOW_CIDRS=10.20.1.1/16,fd00::1", "TRUSTED_PROXIES=10.1.2.3/8, ::1 ,::ffff:192.0.2.1", "LOG_LEVEL=WARN", "LOG_FORMAT=text", "METRICS_ADDR=127.0.0.1:9090", "WORKERS=64",
 		"UNKNOWN=whatever", "WORKERS=8", "malformed",
 	})
 	if err != nil {
@@ -65,6 +66,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		},
 		TenantMaxConns: 1000, EncryptionKey: goodKey, EmailService: EmailSMTP, SMTPURL: "smtps://u:p@mail:465", EmailFrom: "Hub <hub@example.com>",
 		PasswordPolicy: PolicyComplexity, CatalogDir: dir, CORSAllowedOrigins: []string{"https://app.example.com", "http://localhost:3000"},
+		EgressAllowed:  []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("fd00::1/128")},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("192.0.2.1/32")},
 		LogLevel:       slog.LevelWarn, LogFormat: LogText, MetricsAddr: "127.0.0.1:9090", Workers: 8,
 	}
@@ -153,6 +155,7 @@ func TestWrongValues(t *testing.T) {
 		"SMTP_URL":             {canary, "http://" + canary, "smtp://", "smtp://h:0", "smtp://h/" + canary, "smtp://u:%zz" + canary + "@h"},
 		"EMAIL_FROM":           {canary, "<" + canary, "a@b, c@d"},
 		"CORS_ALLOWED_ORIGINS": {"*", canary, "https://ok.example, https://h/" + canary, "null"},
+		"EGRESS_ALLOW_CIDRS":   {canary, "10.0.0.0/8," + canary, "0.0.0.0/0", "::/0", "none,10.0.0.0/8"},
 		"TRUSTED_PROXIES":      {canary, "10.0.0.0/8," + canary, "0.0.0.0/0", "::/0", "10.0.0.0/33"},
 		"LOG_LEVEL":            {canary, "trace"},
 		"LOG_FORMAT":           {canary},

@@ -288,6 +288,26 @@ func setOrigins(c *Config, value string) *fault {
 }
 
 func setTrustedProxies(c *Config, value string) *fault {
+	f := prefixes(&c.TrustedProxies, value)
+	if f == nil && wholeNet(c.TrustedProxies) {
+		return &fault{"it would trust every address, so anybody could claim any", "List the addresses of your proxies only."}
+	}
+	return f
+}
+
+func setEgress(c *Config, value string) *fault {
+	if value == "none" {
+		return nil
+	}
+	f := prefixes(&c.EgressAllowed, value)
+	if f == nil && wholeNet(c.EgressAllowed) {
+		return &fault{"it would allow every address", "List the ranges of your own network that databases are in."}
+	}
+	return f
+}
+
+// prefixes reads addresses and CIDR ranges, separated by commas.
+func prefixes(field *[]netip.Prefix, value string) *fault {
 	for i, item := range list(value) {
 		prefix, err := netip.ParsePrefix(item)
 		if addr, addrErr := netip.ParseAddr(item); addrErr == nil {
@@ -297,12 +317,13 @@ func setTrustedProxies(c *Config, value string) *fault {
 		if err != nil {
 			return &fault{fmt.Sprintf("entry %d is not an address or CIDR range", i+1), "Write for example 10.0.0.0/8,192.0.2.7,2001:db8::/32."}
 		}
-		if prefix.Bits() == 0 {
-			return &fault{"it would trust every address, so anybody could claim any", "List the addresses of your proxies only."}
-		}
-		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
+		*field = append(*field, prefix.Masked())
 	}
 	return nil
+}
+
+func wholeNet(all []netip.Prefix) bool {
+	return slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Bits() == 0 })
 }
 
 func setLogLevel(c *Config, value string) *fault {

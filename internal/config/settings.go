@@ -204,6 +204,11 @@ var edgeSettings = []Setting{
 		set: setOrigins,
 	},
 	{
+		Name: "EGRESS_ALLOW_CIDRS", Default: "127.0.0.0/8,::1/128", ProductionDefault: "none",
+		Doc: "Addresses or CIDR ranges that users may make the hub connect to though they are none of the public internet, separated by commas: `10.20.0.0/16,fd00:20::/32`. It is about databases that operators bring, not about the hub's own settings. `none` allows no such address; see docs/bring-your-own-database.md.",
+		set: setEgress,
+	},
+	{
 		Name: "TRUSTED_PROXIES", Shown: "none",
 		Doc: "Addresses or CIDR ranges of your reverse proxies, separated by commas: `10.0.0.0/8,::1`. Checked at the start; nothing goes by a caller's address yet, so no forwarded header counts at all.",
 		set: setTrustedProxies,

@@ -126,7 +126,7 @@ func newProblem(r *http.Request, err error) *problem {
 	k := kinds[e.Code]
 	p := &problem{
 		Type: problemType(e.Code), Title: k.title, Status: k.status, Detail: e.Error(), Instance: instance(r), Error: e.Error(),
-		Code: e.Code, RequestID: web.RequestID(r.Context()), Errors: []fieldProblem{}, status: k.status, details: e.Details,
+		Code: e.Code, RequestID: web.RequestID(r.Context()), Errors: []fieldProblem{}, status: k.status, details: shownDetails(e.Details),
 	}
 	fields := e.Fields
 	if len(fields) == 0 && e.Field != "" {
@@ -135,7 +135,7 @@ func newProblem(r *http.Request, err error) *problem {
 	for _, f := range fields[:min(len(fields), maxErrors)] {
 		p.Errors = append(p.Errors, fieldProblem{Pointer: "/" + f.Field, Code: f.Code, Detail: f.Error()})
 	}
-	if k.status == http.StatusServiceUnavailable || e.Code == hub.CodeIdempotencyInFlight {
+	if k.status == http.StatusServiceUnavailable || k.status == http.StatusTooManyRequests || e.Code == hub.CodeIdempotencyInFlight {
 		p.retryAfter = retrySeconds
 	}
 	return p

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/testkit"
 )
 
 func TestRepetitionGetsTheFirstAnswer(t *testing.T) {
@@ -145,6 +146,7 @@ func TestEveryMutationTakesAKey(t *testing.T) {
 		"setPriority":      {fresh() + "/priority", obj{"priority": 1}, r.token},
 		"setNotes":         {fresh() + "/notes", obj{"text": "x"}, r.token},
 		"giveCredentials":  {fresh("claim") + "/credentials", obj{"provider": "sqlite"}, r.token},
+		"testConnection":   {"/api/v1/connections/test", obj{"provider": "manual", "connection_string": testkit.Postgres(t)}, r.token},
 		"createOperator":   {"/api/v1/operators", obj{"email": "o@example.com", "name": "O", "role": "support", "password": "enigma is no longer secret 1"}, r.token},
 		"createToken":      {"/api/v1/tokens", obj{"name": "n", "role": "support"}, r.token},
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,9 +18,11 @@ import (
 
 	"github.com/kitshub/kitshub/internal/auth"
 	"github.com/kitshub/kitshub/internal/catalog"
+	"github.com/kitshub/kitshub/internal/egress"
 	"github.com/kitshub/kitshub/internal/httpapi"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/jobs"
+	"github.com/kitshub/kitshub/internal/provider/external"
 	"github.com/kitshub/kitshub/internal/provider/sqlitefile"
 	"github.com/kitshub/kitshub/internal/store"
 	"github.com/kitshub/kitshub/internal/tenantdb"
@@ -74,8 +77,9 @@ func newRig(t testing.TB, opts ...option) *rig {
 	ok(t, err)
 	files, err := sqlitefile.New(sqlitefile.Config{Dir: filepath.Join(dir, "tenants")})
 	ok(t, err)
+	manual := external.NewManual(egress.New(egress.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}), log)
 	r.Service = hub.New(hub.Deps{
-		Store: r.Store, Jobs: r.jobs, Catalogs: fixed{cat}, Providers: map[string]hub.Provider{files.Name(): files}, Default: files.Name(),
+		Store: r.Store, Jobs: r.jobs, Catalogs: fixed{cat}, Providers: map[string]hub.Provider{files.Name(): files, manual.Name(): manual}, Default: files.Name(),
 		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: tokens{}, Passwords: passwords{auth.NewHasherForTests()}, Events: newBus(),
 		Meter: meter{}, Mailer: r, Log: slog.New(slog.DiscardHandler), PublicURL: "http://hub.test", Instance: "ins_test", Home: "home", Workers: 2,
 	})
@@ -324,6 +328,7 @@ type meter struct{}
 func (meter) RequestCreated(string)                  {}
 func (meter) RequestCompleted(string, time.Duration) {}
 func (meter) RequestFailed(string, hub.Class)        {}
+func (meter) Reconciled(map[string]int)              {}
 func (meter) PoolTaken(string, bool)                 {}
 func (meter) PoolFailed(string, hub.Class)           {}
 

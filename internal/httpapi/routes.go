@@ -170,11 +170,19 @@ func moveRoutes() []route {
 			id: "setNotes", tag: tagLine, summary: "Write notes", text: "Replaces the operators' notes on a request.", data: requestDoc{},
 		}, notesBody{})},
 		{method: "POST", path: v1 + "/requests/{id}/credentials", policy: operator, handle: giveCredentials, doc: withBody(doc{
-			id: "giveCredentials", tag: tagLine, summary: "Give it a backend", status: 202, data: requestDoc{}, codes: []hub.Code{hub.CodeInvalidTransition},
-			text: "Says who makes the database; the pipeline then runs in the background. Location names the operation to follow.", location: true,
-		}, credentialsBody{})},
+			id: "giveCredentials", tag: tagLine, summary: "Give it a backend", status: 202, data: requestDoc{}, location: true,
+			codes: append([]hub.Code{hub.CodeInvalidTransition}, brought...),
+			text:  "Says who makes the database, or brings one, which is tested first; the pipeline then runs in the background. Location names the operation to follow.",
+		}, connectionBody{})},
+		{method: "POST", path: v1 + "/connections/test", policy: operator, handle: testConnection, doc: withBody(doc{
+			id: "testConnection", tag: tagLine, summary: "Test a database that is brought", data: trialDoc{}, codes: brought,
+			text: "The test that credentials are given, with nothing given to anybody. It is over within ten seconds and changes nothing.",
+		}, connectionBody{})},
 	}
 }
+
+// brought are the refusals of a database that an operator brings.
+var brought = []hub.Code{hub.CodeConnectionFailed, hub.CodeCredentialsInvalid, hub.CodeAddressRefused}
 
 func tenantRoutes() []route {
 	return []route{

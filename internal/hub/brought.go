@@ -93,7 +93,7 @@ func (s *Service) offered(o Offer) (Provider, error) {
 	var wrong []*Error
 	for name := range o.Given {
 		if !slices.Contains(takes, name) {
-			wrong = append(wrong, FieldError(CodeInvalidField, name, fmt.Sprintf("%s does not go with provider %s.", name, o.Provider), fix))
+			wrong = append(wrong, FieldError(CodeInvalidJSON, name, fmt.Sprintf("%s does not go with provider %s.", name, o.Provider), fix))
 		}
 	}
 	slices.SortFunc(wrong, func(a, b *Error) int { return strings.Compare(a.Field, b.Field) })

@@ -59,6 +59,8 @@ var refusedKeys = []string{
 	"schema", "connection_limit", "pool_timeout", "pool_max_conns", "sslinline", "supa", "workaround", "role",
 }
 
+const isPath = "The host is a path; the hub connects by TCP only."
+
 const form = "Write postgres://user:password@host:5432/database and percent-encode special characters of the password."
 
 // reader collects what is wrong with a connection string. It never repeats a value.
@@ -92,8 +94,13 @@ func parse(raw, field string) (address, []*hub.Error) {
 		r.say(hub.CodeInvalidField, "The connection string does not begin with postgres:// or postgresql://.", form)
 		return address{}, r.wrong
 	}
-	if authority, _, _ := strings.Cut(rest, "/"); strings.Contains(authority[strings.LastIndex(authority, "@")+1:], ",") {
+	authority, _, _ := strings.Cut(rest, "/")
+	switch host := strings.ToLower(authority[strings.LastIndex(authority, "@")+1:]); {
+	case strings.Contains(host, ","):
 		r.say(hub.CodeAddressRefused, "The connection string names several hosts.", "Name one.")
+		return address{}, r.wrong
+	case strings.Contains(host, "%2f"):
+		r.say(hub.CodeAddressRefused, isPath, "Name the server's host.")
 		return address{}, r.wrong
 	}
 	u, err := url.Parse(raw)
@@ -144,7 +151,7 @@ func badHost(host string) (why, fix string) {
 	case host == "":
 		return "The connection string names no host.", form
 	case strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || strings.HasPrefix(host, "."):
-		return "The host is a path: the hub connects by TCP only.", "Name the server's host."
+		return isPath, "Name the server's host."
 	case len(host) > maxHost || strings.ContainsFunc(host, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_')
 	}):

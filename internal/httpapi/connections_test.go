@@ -1,0 +1,258 @@
+package httpapi_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/testkit"
+)
+
+// secretWord is the password of what is brought: it may be told to nobody but who reveals it.
+const secretWord = "c4nary+pass/word=x y"
+
+// ground is an empty database with a role of its own, as an operator brings it.
+type ground struct {
+	t          testing.TB
+	super, URL string
+	user, db   string
+}
+
+func newGround(t testing.TB) *ground {
+	t.Helper()
+	g := &ground{t: t, user: "brings_" + strings.ToLower(rand.Text()[:12])}
+	server := testkit.ServerURL(t)
+	pgExec(t, server, fmt.Sprintf(`CREATE ROLE %s LOGIN PASSWORD '%s'`, g.user, secretWord))
+	t.Cleanup(func() { pgExec(t, server, `DROP ROLE `+g.user) })
+	g.super = testkit.Postgres(t)
+	u, err := url.Parse(g.super)
+	ok(t, err)
+	g.db = strings.TrimPrefix(u.Path, "/")
+	pgExec(t, g.super, `ALTER DATABASE `+g.db+` OWNER TO `+g.user)
+	u.User = url.UserPassword(g.user, secretWord)
+	g.URL = u.String()
+	return g
+}
+
+func pgExec(t testing.TB, address, query string) {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), address)
+	ok(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	_, err = conn.Exec(context.Background(), query)
+	ok(t, err)
+}
+
+func (g *ground) body() obj { return obj{"provider": "manual", "connection_string": g.URL} }
+
+// tables counts the tables in the schema public.
+func (g *ground) tables() (n int) {
+	g.t.Helper()
+	conn, err := pgx.Connect(g.t.Context(), g.super)
+	ok(g.t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	ok(g.t, conn.QueryRow(g.t.Context(), `SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`).Scan(&n))
+	return n
+}
+
+// reach waits until the request is in the state.
+func (r *rig) reach(id string, s hub.State) {
+	r.t.Helper()
+	changed, stop := r.Service.Subscribe(id)
+	defer stop()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	for {
+		req, err := r.Service.Request(ctx, id)
+		ok(r.t, err)
+		if req.State == s {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			r.t.Fatalf("%s is %s, not %s: %+v", id, req.State, s, req.Failure)
+		}
+	}
+}
+
+// An operator brings a database by its connection string; the whole pipeline runs there, and the customer gets it.
+func TestManualDatabase(t *testing.T) {
+	r := newRig(t)
+	r.work()
+	g := newGround(t)
+	id, tok := r.signUp(1, "enterprise")
+	req := "/api/v1/requests/" + id
+	r.as("POST", req+"/credentials", g.body()).refused(409, "INVALID_TRANSITION")
+	r.as("POST", req+"/claim", nil).want(200)
+
+	p := r.as("POST", "/api/v1/connections/test", g.body()).want(200)
+	p.equal("ok", true).equal("checks.0.name", "address").equal("checks.1.name", "connect").equal("checks.6.ok", true)
+	if !strings.HasPrefix(p.text("server_version"), "1") || !strings.HasSuffix(p.text("place"), "/"+g.db) || g.tables() != 0 {
+		t.Error(p.Raw)
+	}
+
+	first := r.as("POST", req+"/credentials", g.body(), "Idempotency-Key: bring").want(202)
+	again := r.as("POST", req+"/credentials", g.body(), "Idempotency-Key: bring").want(202)
+	if first.Raw != again.Raw || !strings.HasPrefix(first.Header.Get("Location"), "/api/v1/operations/op_") || again.Header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("%s\n%s", first.Raw, again.Raw)
+	}
+	r.reach(id, hub.Completed)
+	if g.tables() < 42 {
+		t.Errorf("%d tables", g.tables())
+	}
+	d := r.call("POST", "/api/v1/status/credentials", nil, bearer(tok)).want(200)
+	pgExec(t, d.text("url"), `INSERT INTO people (name) VALUES ('Ann')`)
+	if d.text("env.PGPASSWORD") != secretWord || d.text("env.DATABASE_URL") != d.text("url") {
+		t.Error("the environment does not fit")
+	}
+
+	// The same database for another request: refused, and nothing happens to it.
+	other, _ := r.signUp(2, "enterprise")
+	r.as("POST", "/api/v1/requests/"+other+"/claim", nil).want(200)
+	q := r.as("POST", "/api/v1/requests/"+other+"/credentials", g.body()).refused(422, "CREDENTIALS_INVALID")
+	if !strings.Contains(q.Raw, "seal of another tenant") || q.fields() != "/connection_string CREDENTIALS_INVALID" {
+		t.Error(q.Raw)
+	}
+	r.as("POST", "/api/v1/connections/test", g.body()).refused(422, "CREDENTIALS_INVALID").equal(".checks.4.name", "contents").equal(".checks.4.ok", false)
+	r.noSecret()
+}
+
+func (r *rig) noSecret() { r.t.Helper(); r.noSecretAfter("connection.test") }
+
+// noSecretAfter: the password stands in no log line, no audit entry and no answer of a listing, in no form.
+func (r *rig) noSecretAfter(action string) {
+	r.t.Helper()
+	text := r.log.String() + r.as("GET", "/api/v1/audit?limit=200", nil).Raw + r.as("GET", "/api/v1/tenants", nil).Raw + r.as("GET", "/api/v1/requests", nil).Raw
+	if !strings.Contains(text, action) {
+		r.t.Errorf("there is no audit entry %s", action)
+	}
+	quoted, err := json.Marshal(secretWord)
+	ok(r.t, err)
+	for _, form := range []string{
+		secretWord, url.QueryEscape(secretWord), url.PathEscape(secretWord), url.UserPassword("", secretWord).String()[1:], base64.StdEncoding.EncodeToString([]byte(secretWord)),
+		base64.RawURLEncoding.EncodeToString([]byte(secretWord)), hex.EncodeToString([]byte(secretWord)), strings.Trim(string(quoted), `"`),
+	} {
+		if strings.Contains(text, form) {
+			r.t.Errorf("the password is told as %s", form)
+		}
+	}
+}
+
+// Who may not, may not; and what cannot be read is told with all that is wrong.
+func TestConnectionBodies(t *testing.T) {
+	r := newRig(t)
+	g := newGround(t)
+	id, _ := r.signUp(1, "enterprise")
+	req := "/api/v1/requests/" + id + "/credentials"
+	r.as("POST", "/api/v1/requests/"+id+"/claim", nil).want(200)
+	for body, want := range map[string]string{
+		`{"provider":"manual"}`: "400 /connection_string MISSING_FIELD",
+		`{"provider":"manual","connection_string":"` + g.URL + `","region":"eu"}`:                  "400 /region INVALID_JSON",
+		`{"provider":"manual","connection_string":"` + g.URL + `","extra":1}`:                      "400 /extra INVALID_JSON",
+		`{"provider":"manual","connection_string":7}`:                                              "400 /connection_string INVALID_FIELD",
+		`{"provider":"manual","connection_string":"host=127.0.0.1 dbname=x"}`:                      "400 /connection_string INVALID_FIELD",
+		`{"provider":"manual","connection_string":"postgres://u:p@h/d?sslrootcert=/etc/passwd"}`:   "400 /connection_string INVALID_FIELD",
+		`{"provider":"manual","connection_string":"postgres://u:p@10.0.0.1/d"}`:                    "422 /connection_string ADDRESS_REFUSED",
+		`{"provider":"manual","connection_string":"postgres://u:p@169.254.169.254/d"}`:             "422 /connection_string ADDRESS_REFUSED",
+		`{"provider":"manual","connection_string":"postgres://u:p@[::ffff:10.0.0.1]/d"}`:           "422 /connection_string ADDRESS_REFUSED",
+		`{"provider":"manual","connection_string":"postgres://u:p@%2Fvar%2Frun%2Fpostgresql/d"}`:   "422 /connection_string ADDRESS_REFUSED",
+		`{"provider":"manual","connection_string":"postgres://u:p@h1,h2/d"}`:                       "422 /connection_string ADDRESS_REFUSED",
+		`{"provider":"manual","connection_string":"postgres://u@127.0.0.1/d"}`:                     "422 /connection_string CREDENTIALS_INVALID",
+		`{"provider":"manual","connection_string":"postgres://u:p@127.0.0.1:1/d?sslmode=disable"}`: "422 /connection_string CONNECTION_FAILED",
+		`{"provider":"manual","connection_string":"postgres://u:p@no-such-host.invalid/d"}`:        "422 /connection_string CONNECTION_FAILED",
+	} {
+		for _, path := range []string{req, "/api/v1/connections/test"} {
+			p := r.as("POST", path, body)
+			if got := fmt.Sprint(p.Status, " ", p.fields()); got != want {
+				t.Errorf("%s %s: %s, want %s", path, body, got, want)
+			}
+		}
+	}
+	r.as("POST", "/api/v1/connections/test", `{"provider":"sqlite"}`).refused(400, "INVALID_FIELD")
+	r.as("GET", "/api/v1/requests/"+id, nil).equal("status", "in_progress")
+
+	r.call("POST", "/api/v1/connections/test", g.body()).refused(401, "UNAUTHENTICATED")
+	support, second := r.tokenFor("s", hub.Support), r.tokenFor("p", hub.Provisioner)
+	r.call("POST", "/api/v1/connections/test", g.body(), bearer(support)).refused(403, "FORBIDDEN")
+	r.call("POST", req, g.body(), bearer(support)).refused(403, "FORBIDDEN")
+	r.call("POST", req, g.body(), bearer(second)).refused(403, "FORBIDDEN")
+	r.call("POST", "/api/v1/connections/test", g.body(), bearer(second)).want(http.StatusOK)
+	r.call("POST", "/api/v1/requests/req_00000000000000000000000000/credentials", g.body(), bearer(second)).refused(404, "NOT_FOUND")
+	if g.tables() != 0 {
+		t.Error("a test left something behind")
+	}
+	r.noSecret()
+}
+
+// A request whose database was begun and is cancelled gives it back empty, and it can be brought again.
+func TestCancelledDatabaseIsGivenBack(t *testing.T) {
+	r := newRig(t)
+	r.work()
+	g := newGround(t)
+	// What makes a step fail is in the server's own schema, so that the database is empty.
+	pgExec(t, g.super, `CREATE FUNCTION pg_catalog.spoil() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.companies') THEN RAISE 'not today'; END IF;
+		END $$;
+		CREATE EVENT TRIGGER spoil ON ddl_command_end EXECUTE FUNCTION pg_catalog.spoil()`)
+	bring := func(n int) string {
+		id, _ := r.signUp(n, "enterprise")
+		r.as("POST", "/api/v1/requests/"+id+"/claim", nil).want(200)
+		r.as("POST", "/api/v1/requests/"+id+"/credentials", g.body()).want(202)
+		return id
+	}
+	id := bring(1)
+	r.reach(id, hub.Failed)
+	if g.tables() < 5 {
+		t.Errorf("%d tables", g.tables())
+	}
+	// Two at once: the place is taken.
+	other, _ := r.signUp(2, "enterprise")
+	r.as("POST", "/api/v1/requests/"+other+"/claim", nil).want(200)
+	r.as("POST", "/api/v1/requests/"+other+"/credentials", g.body()).refused(422, "CREDENTIALS_INVALID")
+
+	// By hand again, with the same database and no other.
+	r.as("POST", "/api/v1/requests/"+id+"/claim", nil).want(200)
+	r.as("POST", "/api/v1/requests/"+id+"/credentials", newGround(t).body()).refused(400, "INVALID_FIELD")
+	r.as("POST", "/api/v1/requests/"+id+"/credentials", g.body()).want(202)
+	r.reach(id, hub.Failed)
+
+	tenant := r.as("GET", "/api/v1/requests/"+id, nil).text("tenant_id")
+	r.as("POST", "/api/v1/requests/"+id+"/cancel", nil).want(200)
+	r.purged(tenant)
+	if n := g.tables(); n != 0 {
+		t.Errorf("%d tables are left", n)
+	}
+	pgExec(t, g.super, `DROP EVENT TRIGGER spoil`)
+	r.reach(bring(3), hub.Completed)
+	r.noSecretAfter("request.credentials.refused")
+}
+
+// purged waits until the tenant's database was given back.
+func (r *rig) purged(tenant string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		p := r.as("GET", "/api/v1/tenants/"+tenant, nil).want(200)
+		if p.text("status") == "purged" {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			r.t.Fatal(p.Raw)
+		}
+	}
+}
