@@ -28,6 +28,7 @@ type App struct {
 	feed    *events.Feed   // Postgres only
 	keeping sync.WaitGroup
 	endLine context.CancelFunc
+	endPool context.CancelFunc
 	handler http.Handler
 	streams context.Context // ends when event streams shall end
 	endAll  context.CancelFunc
@@ -69,6 +70,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 	}
 	a.Metrics.SetVersion(version)
 	a.Metrics.SetQueueDepth(core.Service.Depth)
+	a.Metrics.SetPoolDepths(core.Service.PoolDepths)
 	a.handler = a.routes()
 	return a, nil
 }
@@ -156,10 +158,17 @@ func (a *App) start(ctx context.Context) error {
 	if a.Clusters != nil {
 		a.keeping.Go(func() { a.examineClusters(line) })
 	}
-	return a.Jobs.Start(context.WithoutCancel(ctx)) // stopped in order by stop, not torn down by ctx
+	if err := a.Jobs.Start(context.WithoutCancel(ctx)); err != nil { // stopped in order by stop, not torn down by ctx
+		return err
+	}
+	pool, end := context.WithCancel(context.WithoutCancel(ctx))
+	a.endPool = end
+	a.keeping.Go(func() { a.Service.KeepPool(pool) }) // after the first heartbeat, so that its members are a living hub's
+	return nil
 }
 
 func (a *App) stop(ctx context.Context) error {
+	a.endPool() // what no customer waits for ends first
 	err := a.Jobs.Stop(ctx)
 	if a.bridge != nil {
 		a.bridge.Stop()

@@ -31,13 +31,23 @@ type pool struct {
 
 	mu sync.Mutex
 	at map[string]int64 // the members this process is at, with their fences
+
+	keeping sync.Mutex // one pass at a time
+	keeper  poolKeeper
 }
 
-func newPool(providers map[string]Provider, size int) *pool {
-	p := &pool{size: size, woken: make(chan struct{}, 1), at: map[string]int64{}}
-	for _, one := range providers {
-		if pooler, ok := one.(Pooler); ok {
-			p.provider = pooler
+// newPool fills the pool for the provider of automatic plans; what an earlier setting left with another one is drained.
+func newPool(providers map[string]Provider, fallback string, size int) *pool {
+	p := &pool{woken: make(chan struct{}, 1), at: map[string]int64{}}
+	p.keeper.resting = map[string]rest{}
+	for name, one := range providers {
+		pooler, ok := one.(Pooler)
+		if !ok || (p.provider != nil && name != fallback) {
+			continue
+		}
+		p.provider = pooler
+		if name == fallback {
+			p.size = size
 		}
 	}
 	return p
@@ -78,9 +88,9 @@ func (s *Service) KeepPool(ctx context.Context) {
 	if s.pool.provider == nil {
 		return
 	}
-	k := &poolKeeper{s: s, resting: map[string]rest{}}
+	k := &s.pool.keeper
 	for ctx.Err() == nil {
-		did, err := k.pass(ctx)
+		did, err := s.keepPool(ctx)
 		if did > 0 && err == nil {
 			continue
 		}
@@ -111,11 +121,13 @@ func (s *Service) FillPool(ctx context.Context) error {
 	if s.pool.provider == nil {
 		return nil
 	}
-	k := &poolKeeper{s: s, resting: map[string]rest{}}
+	s.pool.keeping.Lock()
+	clear(s.pool.keeper.resting)
+	s.pool.keeping.Unlock()
 	for {
-		did, err := k.pass(ctx)
-		if err == nil && len(k.resting) > 0 {
-			err = k.lastErr
+		did, err := s.keepPool(ctx)
+		if err == nil && len(s.pool.keeper.resting) > 0 {
+			err = s.pool.keeper.lastErr
 		}
 		if err != nil || did == 0 {
 			return err
@@ -123,9 +135,14 @@ func (s *Service) FillPool(ctx context.Context) error {
 	}
 }
 
-// poolKeeper is one keeper's memory. It is used by one goroutine.
+func (s *Service) keepPool(ctx context.Context) (did int, err error) {
+	s.pool.keeping.Lock()
+	defer s.pool.keeping.Unlock()
+	return s.pool.keeper.pass(ctx, s)
+}
+
+// poolKeeper is what the keeper remembers from pass to pass.
 type poolKeeper struct {
-	s        *Service
 	failing  int
 	resting  map[string]rest // by plan
 	lastErr  error
@@ -230,8 +247,7 @@ func duties(members []*Member, wants map[string]want, size int, policyAt time.Ti
 
 // pass does what there is to do now and gives how much that was. Errors are those of the hub's own database; a member that fails lets its plan
 // rest.
-func (k *poolKeeper) pass(ctx context.Context) (did int, err error) {
-	s := k.s
+func (k *poolKeeper) pass(ctx context.Context, s *Service) (did int, err error) {
 	cat := s.Catalog()
 	wants, err := s.wants(cat)
 	if err != nil {
@@ -265,13 +281,13 @@ func (k *poolKeeper) pass(ctx context.Context) (did int, err error) {
 	})
 	todo = slices.DeleteFunc(todo, func(d duty) bool { return time.Now().Before(k.resting[d.plan].until) })
 	if len(todo) == 0 {
-		return 0, k.dropTemplates(ctx, cat, wants, now.now)
+		return 0, k.dropTemplates(ctx, s, cat, wants, now.now)
 	}
-	return len(todo), k.work(ctx, todo, wants)
+	return len(todo), k.work(ctx, s, todo, wants)
 }
 
 // work does the duties, a few side by side. After the first trouble of a plan the rest of its duties is left for later.
-func (k *poolKeeper) work(ctx context.Context, todo []duty, wants map[string]want) error {
+func (k *poolKeeper) work(ctx context.Context, s *Service, todo []duty, wants map[string]want) error {
 	var mu sync.Mutex
 	var firstErr error
 	failed := map[string]error{}
@@ -291,7 +307,7 @@ func (k *poolKeeper) work(ctx context.Context, todo []duty, wants map[string]wan
 	for range min(poolAtOnce, len(todo)) {
 		wg.Go(func() {
 			for d, ok := take(); ok; d, ok = take() {
-				memberErr, err := k.s.doDuty(ctx, d, wants[d.plan], k.policyAt)
+				memberErr, err := s.doDuty(ctx, d, wants[d.plan], k.policyAt)
 				mu.Lock()
 				if firstErr == nil {
 					firstErr = err
@@ -492,11 +508,11 @@ func (s *Service) discardMember(ctx context.Context, m *Member) error {
 }
 
 // dropTemplates drops the templates that no plan and no request of late has a use for, once for each catalog and then now and again.
-func (k *poolKeeper) dropTemplates(ctx context.Context, cat *Catalog, wants map[string]want, now time.Time) error {
+func (k *poolKeeper) dropTemplates(ctx context.Context, s *Service, cat *Catalog, wants map[string]want, now time.Time) error {
 	if k.templatesVersion == cat.Version && now.Sub(k.templatesAt) < templatesEvery {
 		return nil
 	}
-	s, d := k.s, k.s.pool.provider.Dialect()
+	d := s.pool.provider.Dialect()
 	sets, err := view(ctx, s, func(tx Tx) ([][]string, error) { return tx.FeatureSetsSince(ctx, now.Add(-templatesKept)) })
 	if err != nil {
 		return err

@@ -48,6 +48,8 @@ type Meter interface {
 	RequestCreated(plan string)
 	RequestCompleted(plan string, took time.Duration)
 	RequestFailed(plan string, class Class)
+	// Reconciled says how many findings of each kind the latest scan left.
+	Reconciled(left map[string]int)
 	// PoolTaken counts a backend that came out of the pool, or had to be made because the pool had none.
 	PoolTaken(plan string, found bool)
 	// PoolFailed counts a member of the pool that could not be made or removed.
@@ -108,6 +110,7 @@ type Service struct {
 	line       *line
 	forecaster *forecaster
 	runs       runSet
+	tidy       tidier
 	trials     trials
 	pool       *pool
 }
@@ -118,7 +121,7 @@ func New(d Deps) *Service {
 		store: d.Store, jobs: d.Jobs, catalogs: d.Catalogs, providers: d.Providers, fallback: d.Default, tenantDB: d.TenantDB,
 		vault: d.Vault, tokens: d.Tokens, passwords: d.Passwords, events: d.Events, meter: d.Meter, mailer: d.Mailer, log: d.Log,
 		publicURL: strings.TrimRight(d.PublicURL, "/"), instance: d.Instance, home: d.Home, workers: d.Workers,
-		line: newLine(), trials: make(trials, trialsAtOnce), forecaster: newForecaster(), hours: d.Hours, aging: d.Aging, pool: newPool(d.Providers, d.PoolSize),
+		line: newLine(), trials: make(trials, trialsAtOnce), forecaster: newForecaster(), hours: d.Hours, aging: d.Aging, pool: newPool(d.Providers, d.Default, d.PoolSize),
 	}
 }
 

@@ -6,16 +6,20 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
-// Script makes a script of one SQLite text.
+// Script makes a script of one text, but for what numbers rows.
 func Script(feature, name, sql string) hub.Script {
-	sum := sha256.Sum256([]byte(sql))
+	text := func(sql string) hub.Source {
+		sum := sha256.Sum256([]byte(sql))
+		return hub.Source{File: fmt.Sprintf("features/%s/%s.sql", feature, name), SQL: sql, Checksum: hex.EncodeToString(sum[:])}
+	}
 	return hub.Script{Name: name, Text: map[hub.Dialect]hub.Source{
-		hub.SQLite: {File: fmt.Sprintf("features/%s/%s.sql", feature, name), SQL: sql, Checksum: hex.EncodeToString(sum[:])},
+		hub.SQLite: text(sql), hub.Postgres: text(strings.ReplaceAll(sql, "INTEGER PRIMARY KEY", "INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY")),
 	}}
 }
 
@@ -59,6 +63,14 @@ type Catalogs struct {
 	mu    sync.Mutex
 	now   *hub.Catalog
 	files *hub.Catalog
+}
+
+// NewCatalogs gives catalogs with a changed Catalog in force.
+func NewCatalogs(change func(*hub.Catalog)) *Catalogs {
+	c := &Catalogs{files: Catalog()}
+	c.Edit(change)
+	c.now = c.files
+	return c
 }
 
 // Edit changes the files; what is in force changes with the next Reload.

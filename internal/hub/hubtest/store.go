@@ -49,6 +49,9 @@ func (s *Store) DieAt(k int, after bool) {
 	s.writes, s.dieAt, s.afterwards = 0, k, after
 }
 
+// Die ends the process here and now.
+func (s *Store) Die() error { return s.die() }
+
 // Died reports whether it came to that.
 func (s *Store) Died() bool {
 	s.mu.Lock()

@@ -35,13 +35,9 @@ func (r *Rig) Ledger(tenantID string) map[string]int {
 
 func query(r *Rig, tenantID, text string) map[string]int {
 	r.T.Helper()
-	t := Get(r, func(ctx context.Context, tx hub.Tx) (*hub.Tenant, error) { return tx.Tenant(ctx, tenantID) })
-	db, err := r.Files.Open(r.T.Context(), t.Backend, hub.Credentials{}, hub.RoleOwner)
-	if err != nil {
-		r.T.Fatal(err)
-	}
+	db := r.As(tenantID, hub.RoleOwner)
 	out := map[string]int{}
-	err = each(r.T.Context(), db, text, func(rows *sql.Rows) error {
+	err := each(r.T.Context(), db, text, func(rows *sql.Rows) error {
 		var step string
 		var n int
 		err := rows.Scan(&step, &n)
