@@ -419,3 +419,30 @@ func TestNoLockStaysBehind(t *testing.T) {
 		t.Errorf("%d locks are held by connections that nobody uses", n)
 	}
 }
+
+// A template whose catalog is broken is tried once in a while and not for each tenant; all of them start empty.
+func TestABrokenTemplateIsNotBuiltForEveryTenant(t *testing.T) {
+	r := newRig(t)
+	p := r.provider()
+	var builds atomic.Int32
+	tpl := hub.Template{Key: "broken", Build: func(context.Context, *sql.DB) error {
+		builds.Add(1)
+		return &hub.StepError{Class: hub.ClassCatalog, File: "0001.sql", Line: 1, Err: errors.New("no")}
+	}}
+	for i := range 3 {
+		x := r.create(p, fmt.Sprintf("ten_%d", i), tpl)
+		var tables int
+		err := r.open(p, x, hub.RoleOwner).QueryRowContext(t.Context(), `SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`).Scan(&tables)
+		if err != nil || tables != 0 {
+			t.Errorf("%d tables, %v", tables, err)
+		}
+	}
+	if n := builds.Load(); n != 1 {
+		t.Errorf("built %d times", n)
+	}
+	p.now = func() time.Time { return time.Now().Add(brokenFor + time.Second) }
+	r.create(p, "ten_later", tpl)
+	if n := builds.Load(); n != 2 {
+		t.Errorf("built %d times after a while", n)
+	}
+}

@@ -64,6 +64,7 @@ type Provider struct {
 	readying  chan struct{} // full while somebody makes them
 	building  chan struct{} // full while a template is built: a build holds two connections, so two builds could wait for each other
 	templates sync.Map      // template name → time of the last use that was noted
+	broken    sync.Map      // key of a template → time at which it could not be built
 
 	now  func() time.Time
 	kill func(context.Context) error // tests only; see admin.step

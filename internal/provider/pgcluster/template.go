@@ -14,6 +14,10 @@ import (
 // emptyKey is the template of an empty database that is furnished; it cannot be a digest, which is longer.
 const emptyKey = "empty"
 
+// brokenFor is how long a template that could not be built is not tried again: a build that fails costs seconds, its text is part of its key, and
+// every tenant of it would begin with one.
+const brokenFor = 10 * time.Minute
+
 // touchEvery is how often a use is noted on a template, by which the least recently used is found.
 const touchEvery = 10 * time.Minute
 
@@ -24,9 +28,13 @@ func (p *Provider) templateFor(ctx context.Context, t hub.Template) (string, err
 	} else if !plainKey.MatchString(t.Key) || t.Key == emptyKey || t.Build == nil {
 		return "", &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("a template with key %.40q cannot be built", t.Key)}
 	}
+	if tried, ok := p.broken.Load(t.Key); ok && p.now().Sub(tried.(time.Time)) < brokenFor { //nolint:forcetypeassert // only we store
+		return p.ensureTemplate(ctx, hub.Template{Key: emptyKey})
+	}
 	name, err := p.ensureTemplate(ctx, t)
 	var step *hub.StepError
 	if errors.As(err, &step) && step.Class == hub.ClassCatalog {
+		p.broken.Store(t.Key, p.now())
 		p.log.WarnContext(ctx, "a template could not be built, so its tenants start empty", "key", t.Key, "file", step.File, "line", step.Line, "error", err)
 		return p.ensureTemplate(ctx, hub.Template{Key: emptyKey})
 	}
