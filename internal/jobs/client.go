@@ -26,6 +26,7 @@ type Handler interface {
 	Beat(ctx context.Context) error
 	Reap(ctx context.Context) error
 	Sweep(ctx context.Context) error
+	Tidy(ctx context.Context) error
 }
 
 // Options say where the jobs are kept and who works them. One of SQLite and Postgres is set.
@@ -50,7 +51,8 @@ const (
 	mailTimeout      = time.Minute
 	rescueAfter      = provisionTimeout + time.Minute // above every timeout, else River would free jobs that still run
 
-	sweepEvery = 5 * time.Minute
+	sweepEvery  = 5 * time.Minute
+	tidyTimeout = 5 * time.Minute // of one scan; it waits for nobody but servers
 
 	drain = 8 * time.Second // what runs may finish; with letGo's two seconds a stop ends within the promised ten
 	grace = 5 * time.Second // and then the workers must have noticed that their context ended
@@ -176,6 +178,7 @@ func (c *Client) Start(ctx context.Context) error {
 			return errors.Join(h.Reap(ctx), c.engine.rescue(ctx))
 		}},
 		{name: "sweep", every: sweepEvery, timeout: time.Minute, log: c.log, run: h.Sweep},
+		{name: "tidy", every: hub.TidyEvery, timeout: tidyTimeout, log: c.log, run: h.Tidy},
 	}
 	for _, l := range loops {
 		l.start(running)

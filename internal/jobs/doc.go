@@ -13,6 +13,7 @@
 //	beat       BeatEvery  Handler.Beat, first before Start returns
 //	reap       ReapEvery  Handler.Reap, first right after that beat; then frees the jobs that dead hubs held
 //	sweep      5 minutes  Handler.Sweep
+//	tidy       TidyEvery  Handler.Tidy, which asks itself whether it is due
 //
 // # Order
 //

@@ -232,6 +232,8 @@ func (w *worker) Reap(context.Context) error {
 
 func (w *worker) Sweep(context.Context) error { return nil }
 
+func (w *worker) Tidy(context.Context) error { return nil }
+
 // receive waits for the next value.
 func receive[T any](t testing.TB, ch <-chan T, what string) T {
 	t.Helper()

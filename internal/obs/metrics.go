@@ -26,6 +26,7 @@ type Metrics struct {
 	http      *prometheus.HistogramVec
 	build     *prometheus.GaugeVec
 	depth     *depth
+	findings  *prometheus.GaugeVec
 	taken     *prometheus.CounterVec
 	fillFails *prometheus.CounterVec
 	pool      *poolDepth
@@ -58,6 +59,7 @@ func NewMetrics(plans []string) *Metrics {
 			Buckets: httpBuckets,
 		}, []string{"route", "method", "status"}),
 		build:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kitshub_build_info", Help: "Always 1; the labels say what runs."}, []string{"version", "goversion"}),
+		findings:  newFindings(),
 		depth:     newDepth(),
 		taken:     counter("provisioning_pool_taken_total", "Backends wanted from the warm pool: hit came out of it, miss had to be made.", "plan", "result"),
 		fillFails: counter("provisioning_pool_failures_total", "Members of the warm pool that could not be made or removed, by the class of the trouble.", "plan", "class"),
@@ -72,7 +74,7 @@ func NewMetrics(plans []string) *Metrics {
 			m.failed.WithLabelValues(p, string(c))
 		}
 	}
-	m.registry.MustRegister(m.created, m.completed, m.failed, m.duration, m.http, m.build, m.depth, m.taken, m.fillFails, m.pool,
+	m.registry.MustRegister(m.created, m.completed, m.failed, m.duration, m.http, m.build, m.depth, m.taken, m.fillFails, m.pool, m.findings,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -203,6 +203,7 @@ type meter struct{}
 func (meter) RequestCreated(string)                  {}
 func (meter) RequestCompleted(string, time.Duration) {}
 func (meter) RequestFailed(string, hub.Class)        {}
+func (meter) Reconciled(map[string]int)              {}
 func (meter) PoolTaken(string, bool)                 {}
 func (meter) PoolFailed(string, hub.Class)           {}
 

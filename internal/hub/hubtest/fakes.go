@@ -71,6 +71,17 @@ type Meter struct {
 	mu                         sync.Mutex
 	Created, Completed, Failed int
 	Hits, Misses, PoolFailures int
+	left                       map[string]int
+}
+
+// Reconciled implements hub.Meter.
+func (m *Meter) Reconciled(left map[string]int) { m.mu.Lock(); m.left = left; m.mu.Unlock() }
+
+// Left gives what the latest scan left, by kind.
+func (m *Meter) Left() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.left
 }
 
 // Counts gives all three.

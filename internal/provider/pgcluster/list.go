@@ -18,6 +18,8 @@ type Item struct {
 	Marker  Marker // Kind MarkNone: no marker of this installation
 	Open    bool   // of a database: it lets its tenant in; of a role: it may log in
 	Mine    bool   // of a database: owned by the hub's own role
+
+	Unmarked bool // it has no comment at all; with MarkNone and without this somebody else's
 }
 
 // Backend gives what the item belongs to, when its marker says so: a tenant's, a member's, or one that is being dropped.
@@ -56,6 +58,7 @@ func (a *admin) list(ctx context.Context) ([]Item, error) {
 		i.Cluster = p.name
 		var comment string
 		err = row.Scan(&i.Role, &i.Name, &i.Open, &i.Mine, &comment)
+		i.Unmarked = comment == ""
 		if m, ok := p.names.parseMarker(comment); ok {
 			i.Marker = m
 		}

@@ -4,6 +4,7 @@
 //
 //	Dir/<tenant id>.g<generation>.db         a tenant's database (mode 0600), with -wal and -shm beside it while it is open
 //	Dir/.tmp-…                               a copy in the making
+//	Dir/.quarantine/…                        those that were shut away
 //	GoldenDir/<template key>.db              a golden file (mode 0400): all steps of one plan, ready to be copied
 //	GoldenDir/.tmp-…                         a golden file in the making
 //

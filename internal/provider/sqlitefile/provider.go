@@ -153,7 +153,7 @@ func (p *Provider) Size(ctx context.Context, b hub.Backend, _ hub.Credentials) (
 	return size, nil
 }
 
-// Drop removes the database and what SQLite keeps beside it, the database last; what is missing is no error.
+// Drop removes the database and what SQLite keeps beside it, the database last, also from quarantine; what is missing is no error.
 func (p *Provider) Drop(ctx context.Context, b hub.Backend, _ hub.Credentials) error {
 	path, err := p.path(b)
 	if err != nil {
@@ -176,7 +176,7 @@ func (p *Provider) Drop(ctx context.Context, b hub.Backend, _ hub.Credentials) e
 	if err := removeIfThere(path); err != nil {
 		return fault("removing the database", err)
 	}
-	return fault("removing the database", syncDir(p.dir))
+	return fault("removing the database", errors.Join(syncDir(p.dir), p.dropShut(path)))
 }
 
 // missing explains a file that is not there.

@@ -1,0 +1,144 @@
+package pgcluster
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+var (
+	_ hub.Reconciler = (*Provider)(nil)
+	_ hub.Reconciler = (*Clusters)(nil)
+)
+
+// Survey gives what List shows, in the domain's words. A cluster that cannot be asked is an error and not among the whole ones; the others are.
+func (c *Clusters) Survey(ctx context.Context) (all hub.Survey, err error) {
+	for _, p := range c.all {
+		one, perr := p.Survey(ctx)
+		all.Found, all.Parts, all.Whole = append(all.Found, one.Found...), append(all.Parts, one.Parts...), append(all.Whole, one.Whole...)
+		err = errors.Join(err, perr)
+	}
+	return all, err
+}
+
+// Peek is Provider.Peek.
+func (c *Clusters) Peek(ctx context.Context, f hub.Found) (*sql.DB, error) {
+	p, err := c.of(hub.Backend{TenantID: f.Owner.TenantID, Place: f.Place})
+	if err != nil {
+		return nil, err
+	}
+	return p.Peek(ctx, f)
+}
+
+// Clear is Provider.Clear.
+func (c *Clusters) Clear(ctx context.Context, f hub.Found) error {
+	return c.on(hub.Backend{Place: f.Part + "/"}, func(p *Provider) error { return p.Clear(ctx, f) })
+}
+
+// Survey lists what is on the cluster, as List does.
+func (p *Provider) Survey(ctx context.Context) (hub.Survey, error) {
+	part := []string{p.name + "/"}
+	found, err := p.survey(ctx)
+	if err != nil {
+		return hub.Survey{Parts: part}, err
+	}
+	return hub.Survey{Found: found, Parts: part, Whole: part}, nil
+}
+
+func (p *Provider) survey(ctx context.Context) (found []hub.Found, err error) {
+	ctx = For(ctx, Look)
+	err = p.with(ctx, "listing what is on the cluster", func(a *admin) error {
+		items, err := a.list(ctx)
+		if err != nil {
+			return err
+		}
+		// Asked after the list: whoever is at something that was half made then is still, or is done and gone.
+		held, err := a.heldLocks(ctx)
+		if err != nil {
+			return err
+		}
+		for _, i := range items {
+			if f, ok := p.found(i, held); ok {
+				found = append(found, f)
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// heldLocks gives the keys of the advisory locks that somebody holds in the maintenance database.
+func (a *admin) heldLocks(ctx context.Context) (map[int64]bool, error) {
+	rows, err := a.conn.Query(ctx, `SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+		WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	held := make(map[int64]bool, len(keys))
+	for _, k := range keys {
+		held[k] = true
+	}
+	return held, err
+}
+
+// found is the item as the domain sees it; false for what concerns nobody but this package.
+func (p *Provider) found(i Item, held map[int64]bool) (f hub.Found, ok bool) {
+	f = hub.Found{Provider: Name, Part: i.Cluster, Name: i.Name, Place: i.Place, Kind: hub.FoundDatabase, Open: i.Open, Busy: held[lockKey(i.Name)]}
+	switch {
+	case i.Role && i.Marker.Kind == MarkRole && p.names.isDatabase(i.Marker.ID):
+		f.Kind, f.Place, f.Busy = hub.FoundLogin, p.place(i.Marker.ID), held[lockKey(i.Marker.ID)]
+		return f, true
+	case i.Role || i.Marker.Kind == MarkTemplate || i.Marker.Kind == MarkCluster:
+		return f, false
+	case i.Marker.Kind == MarkTenant || i.Marker.Kind == MarkPool:
+		f.Owner, _ = i.Backend()
+		f.State = hub.FoundWhole
+	case i.Marker.Kind == MarkDropping:
+		f.Owner, _ = i.Backend()
+		f.State = hub.FoundDropping
+	default:
+		half := !i.Open && i.Mine && i.Unmarked
+		if key, building := p.names.buildingKey(i.Name); building && (half || i.Marker.Kind == MarkBuilding) {
+			f.Kind, f.State, f.Busy = hub.FoundBuild, hub.FoundHalf, held[lockKey(p.names.template(key))]
+			return f, true
+		}
+		if f.State = hub.FoundForeign; half && i.Place != "" {
+			f.State = hub.FoundHalf
+		}
+	}
+	return f, true
+}
+
+// Peek opens a finished database without its credentials, to read whose seal it bears and no more: as the role that owns what is in it, and
+// without the right to write. The session is the hub's own role's, so nothing that the database brings may run in it: the caller reads one table.
+func (p *Provider) Peek(ctx context.Context, f hub.Found) (*sql.DB, error) {
+	name, ok := strings.CutPrefix(f.Place, p.name+"/")
+	if !ok || !p.names.isDatabase(name) {
+		return nil, &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("%.120q is no database of ours", f.Place)}
+	}
+	cfg := p.adminConfig.Copy()
+	cfg.Database = name
+	cfg.RuntimeParams["role"] = p.names.owner()
+	cfg.RuntimeParams["default_transaction_read_only"] = "on"
+	db := p.openDB(For(ctx, Look), cfg)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fault(ctx, "looking into the database "+name, err), db.Close())
+	}
+	return db, nil
+}
+
+// Clear is Remove.
+func (p *Provider) Clear(ctx context.Context, f hub.Found) error {
+	i := Item{Cluster: p.name, Role: f.Kind == hub.FoundLogin, Name: f.Name, Place: f.Place}
+	if i.Role {
+		i.Marker = Marker{Kind: MarkRole, ID: strings.TrimPrefix(f.Place, p.name+"/")}
+	}
+	return p.Remove(ctx, i)
+}
