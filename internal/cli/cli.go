@@ -51,6 +51,7 @@ type commands struct {
 	Tenants   tenantsCmd   `cmd:"" help:"Look at the customers' databases."`
 	Operators operatorsCmd `cmd:"" help:"Add people who work the line."`
 	Tokens    tokensCmd    `cmd:"" help:"Make tokens for programs."`
+	Reconcile reconcileCmd `cmd:"" help:"Hold what is on the clusters and on disk against what is on record, and mend it."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the hub's own database up to date, and end."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }

@@ -220,6 +220,10 @@ func adminRoutes() []route {
 			id: "listAudit", tag: tagAdmin, summary: "Log of changes", text: "The newest first.", data: auditDoc{}, many: true, paged: true,
 			query: []param{{"target", "Only entries about this id.", nil, "req_01ja8w1x5q0000000000000000"}},
 		}},
+		{method: "GET", path: v1 + "/reconcile", policy: operator, handle: reconcile, doc: doc{
+			id: "reconcile", tag: tagAdmin, summary: "What is there and what is on record", data: reconcileDoc{},
+			text: "Admins only. Looked up when asked for; nothing is changed. kitshub reconcile mends.",
+		}},
 		{method: "GET", path: v1 + "/operators", policy: operator, handle: operators, doc: doc{
 			id: "listOperators", tag: tagAdmin, summary: "Operators", text: "Who works the line.", data: operatorDoc{}, many: true, paged: true,
 		}},

@@ -205,7 +205,7 @@ func (s *Service) mend(ctx context.Context, a Actor, mode ReconcileMode, p Recon
 	case mode == ReconcileDryRun:
 		return
 	case x.mend == byForgetting:
-		done, act = "forgotten", func() error { return s.forgetMember(ctx, x.found.Owner.TenantID) }
+		done, act = "forgotten", func() error { return s.forgetMember(ctx, p, x.found.Owner) }
 	case x.mend == byRemoval && (x.surely || mode == ReconcileDrop):
 		done, act = "dropped", func() error { return p.Drop(ctx, x.found.Owner, Credentials{}) }
 		if x.found.Owner.TenantID == "" {
@@ -237,16 +237,22 @@ func (s *Service) mend(ctx context.Context, a Actor, mode ReconcileMode, p Recon
 }
 
 // ours refuses a finished database whose seal is not this hub's or not that of whom its marker names. One that was never sealed has its marker
-// alone to say whose it is: it was never finished.
+// alone to say whose it is, which nobody but the hub can write; a file has none.
 func (s *Service) ours(ctx context.Context, p Reconciler, x *Finding) error {
 	if !x.sealing || x.found.State != FoundWhole {
 		return nil
 	}
 	id, found, err := s.peek(ctx, p, x.found)
-	if err != nil || !found {
+	if err != nil {
 		return err
 	}
 	owner := x.found.Owner
+	if _, local := p.(Mover); !found && local {
+		return &StepError{Class: ClassData, Code: "IDENTITY_MISMATCH", Err: errors.New("a file has no marker but its name, and this one bears no seal; it was not touched")}
+	}
+	if !found {
+		return nil
+	}
 	if id.TenantID == owner.TenantID && id.Generation == owner.Generation && id.MAC == s.identity(id.TenantID, id.Generation, id.CatalogVersion).MAC {
 		return nil
 	}
@@ -302,17 +308,35 @@ func (s *Service) relocate(ctx context.Context, p Reconciler, x *Finding) error 
 	return err
 }
 
-// forgetMember takes a member whose database is gone off the pool, which makes another.
-func (s *Service) forgetMember(ctx context.Context, id string) error {
-	_, err := mutate(ctx, s, func(u *unit) (struct{}, error) {
-		m, err := u.LockMember(ctx, id)
-		if IsCode(err, CodeNotFound) || (err == nil && m.State != MemberReady) {
-			return struct{}{}, nil
+// forgetMember takes a member whose database is gone off the pool, with the logins that are left of it; the pool makes another.
+func (s *Service) forgetMember(ctx context.Context, p Reconciler, b Backend) error {
+	change := func(f func(*unit, *Member) error) error {
+		_, err := mutate(ctx, s, func(u *unit) (struct{}, error) {
+			m, err := u.LockMember(ctx, b.TenantID)
+			if IsCode(err, CodeNotFound) {
+				return struct{}{}, nil
+			}
+			if err != nil {
+				return struct{}{}, err
+			}
+			return struct{}{}, f(u, m)
+		})
+		return err
+	}
+	// Nobody is given it any more from here on, and if this hub dies the pool's keeper ends what it began.
+	var begun bool
+	err := change(func(u *unit, m *Member) error {
+		if begun = m.State == MemberReady; !begun {
+			return nil
 		}
-		if err != nil {
-			return struct{}{}, err
-		}
-		return struct{}{}, u.DeleteMember(ctx, id)
+		m.State = MemberDiscarding
+		return u.UpdateMember(ctx, m)
 	})
-	return err
+	if err != nil || !begun {
+		return err
+	}
+	if err := p.Drop(ctx, b, Credentials{}); err != nil {
+		return err
+	}
+	return change(func(u *unit, m *Member) error { return u.DeleteMember(ctx, m.ID) })
 }
