@@ -32,8 +32,11 @@ func (f *Failure) transient() bool {
 	return false
 }
 
-// schedule says when the hub tries again by itself, if it does. before is the failure that it was trying to get over, or nil.
+// schedule says when the hub tries again by itself, if it does. before is the failure that it was trying to get over, or nil. It may be called
+// again, as a transaction that lost is run again.
 func (f *Failure) schedule(before *Failure, now time.Time) {
+	f.advise()
+	f.RetryAt, f.Retries = nil, 0
 	if before != nil {
 		f.Retries = before.Retries
 	}

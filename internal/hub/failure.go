@@ -54,11 +54,25 @@ func explain(rec StepRecord, cause error) *Failure {
 	if errors.As(cause, &se) {
 		f.Class, f.Code, f.File, f.Line = se.Class, se.Code, se.File, se.Line
 	}
+	f.advise()
+	return f
+}
+
+// advise says what people can do, and what the customer reads while they do.
+func (f *Failure) advise() {
 	f.Action, f.Customer = advice(f.Class, f.Code), customerText[f.Class]
 	if f.Customer == "" {
 		f.Customer = customerText[ClassBug]
 	}
-	return f
+}
+
+// AdviceFor gives the safe next action after an error of a provider.
+func AdviceFor(err error) string {
+	var se *StepError
+	if errors.As(err, &se) {
+		return advice(se.Class, se.Code)
+	}
+	return advice(ClassBug, "")
 }
 
 // customerText is what a customer reads when people have to act; while the hub tries again by itself it is againText.
