@@ -22,7 +22,9 @@ func (serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	log := obs.NewLogger(e.Err, cfg.LogLevel, cfg.LogFormat)
+	out := obs.NewWriter(e.Err)
+	defer func() { _ = out.Close() }() // nobody is left to tell
+	log := obs.NewLogger(out, cfg.LogLevel, cfg.LogFormat)
 	a, err := app.New(e.ctx, cfg, log, Version())
 	if err != nil {
 		return err

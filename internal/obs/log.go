@@ -15,13 +15,18 @@ import (
 const Redacted = "[redacted]"
 
 // NewLogger makes the hub's logger. format is "json" (also for anything unknown) or "text". What is logged under a secret key is blanked,
-// and so is the password of an address (scheme://user:password@host) in any text, messages and errors included.
+// and so is the password of an address (scheme://user:password@host) in any text, messages and errors included. Warnings and errors are not
+// held back by a Writer.
 func NewLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: redact}
+	var h slog.Handler = slog.NewJSONHandler(w, o)
 	if format == "text" {
-		return slog.New(slog.NewTextHandler(w, o))
+		h = slog.NewTextHandler(w, o)
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	if gathers, ok := w.(*Writer); ok {
+		h = urgent{h, gathers}
+	}
+	return slog.New(h)
 }
 
 // secretKeys are parts of keys whose values are blanked. Rather one too many: a value that is missed in a log can be found elsewhere.

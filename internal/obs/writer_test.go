@@ -1,0 +1,102 @@
+package obs
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// outs keeps each write apart.
+type outs struct {
+	mu  sync.Mutex
+	all []string
+	err error
+}
+
+func (o *outs) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = append(o.all, string(p))
+	return len(p), o.err
+}
+
+func TestWriterGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o outs
+		w := NewWriter(&o)
+		write := func(line string) {
+			t.Helper()
+			if n, err := w.Write([]byte(line)); n != len(line) || err != nil {
+				t.Error(n, err)
+			}
+		}
+		want := func(all ...string) {
+			t.Helper()
+			synctest.Wait()
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			if strings.Join(o.all, "|") != strings.Join(all, "|") {
+				t.Errorf("%q, not %q", o.all, all)
+			}
+			o.all = nil
+		}
+		write("alone\n")
+		want("alone\n")
+		write("second\n")
+		write("third\n")
+		want()
+		time.Sleep(gatherFor)
+		want("second\nthird\n")
+		time.Sleep(time.Minute)
+		write("alone again\n")
+		want("alone again\n")
+		write(strings.Repeat("x", gatherMost))
+		want(strings.Repeat("x", gatherMost))
+		write("last\n")
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		want("last\n")
+		write("late\n")
+		want("late\n")
+		time.Sleep(time.Minute)
+		want()
+	})
+}
+
+// What warns takes all before it along, and in order.
+func TestWarningsAreNotHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, format := range []string{"json", "text"} {
+			var o outs
+			l := NewLogger(NewWriter(&o), slog.LevelInfo, format).With("a", 1).WithGroup("g")
+			l.Info("one")
+			l.Info("two")
+			l.Warn("three")
+			if len(o.all) != 2 || !strings.Contains(o.all[0], "one") || strings.Index(o.all[1], "two") > strings.Index(o.all[1], "three") {
+				t.Errorf("%q", o.all)
+			}
+		}
+	})
+}
+
+func TestWriterTellsErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := outs{err: errors.New("full")}
+		w := NewWriter(&o)
+		if _, err := w.Write([]byte("one\n")); !errors.Is(err, o.err) {
+			t.Error(err)
+		}
+		if _, err := w.Write([]byte("two\n")); err != nil {
+			t.Error("told twice", err)
+		}
+		time.Sleep(time.Minute)
+		if _, err := w.Write([]byte("three\n")); !errors.Is(err, o.err) {
+			t.Error("that the second was lost is not told", err)
+		}
+	})
+}
