@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -23,11 +24,49 @@ func eachWrite(t *testing.T, fn func(t *testing.T, k int, after bool) bool) {
 				t.Fatal("no end of writes")
 			}
 			if !fn(t, k, after) {
-				if k < 4 {
+				if k < 3 {
 					t.Fatalf("only %d writes were seen", k-1)
 				}
 				break
 			}
+		}
+	}
+}
+
+// eachDeath lets a process die at its first write of the hub's database, then at its second and so on, before the commit and after it, and at
+// each step inside a tenant's database, until it outlives them all. fn arms it when it is ready, takes the hook off r.TenantDB when the process
+// has run, and says whether it died.
+func eachDeath(t *testing.T, r *hubtest.Rig, fn func(t *testing.T, dying *hubtest.Rig, arm func()) bool) {
+	t.Helper()
+	n, deaths := 0, map[string]int{}
+	for kind, arm := range map[string]func(*hubtest.Rig, int){
+		"write":  func(dying *hubtest.Rig, k int) { dying.Store.DieAt(k, false) },
+		"commit": func(dying *hubtest.Rig, k int) { dying.Store.DieAt(k, true) },
+		"step": func(dying *hubtest.Rig, k int) {
+			var mu sync.Mutex
+			dying.TenantDB.Before(func(context.Context, string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if k--; k != 0 {
+					return nil
+				}
+				return dying.Store.Die()
+			})
+		},
+	} {
+		for k := 1; ; k++ {
+			if k == maxWrites {
+				t.Fatal("no end of " + kind)
+			}
+			n++
+			dying := r.Another(fmt.Sprintf("ins_%d", n), "home")
+			if died := fn(t, dying, func() { arm(dying, k) }); !died {
+				break
+			}
+			deaths[kind]++
+		}
+		if deaths[kind] < 2 {
+			t.Errorf("only %d deaths at a %s", deaths[kind], kind)
 		}
 	}
 }
@@ -42,14 +81,14 @@ func TestCrashAtEveryWrite(t *testing.T) {
 			hubtest.OnBoth(t, func(t *testing.T, r *hubtest.Rig) {
 				r = way(r)
 				n := 0
-				eachWrite(t, func(t *testing.T, k int, after bool) bool {
+				eachDeath(t, r, func(t *testing.T, dying *hubtest.Rig, arm func()) bool {
 					n++
-					dying := r.Another(fmt.Sprintf("ins_%d", n), "home")
 					fine(t, dying.Beat(t.Context()))
 					q := dying.Join(fmt.Sprintf("c%d@example.com", n), "starter").Request
 					r.Jobs.Take()
-					dying.Store.DieAt(k, after)
+					arm()
 					err := dying.Provision(t.Context(), q.ID)
+					r.TenantDB.Before(nil)
 					if !dying.Store.Died() {
 						fine(t, err)
 						wantReady(t, r, q.ID)

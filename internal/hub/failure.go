@@ -13,16 +13,19 @@ import (
 func (w *run) fail(ctx context.Context, b *bench, rec StepRecord, cause error) error {
 	f := explain(rec, cause)
 	w.s.log.ErrorContext(ctx, "a step failed", "request", w.id, "step", f.Step, "class", f.Class, "code", f.Code, "file", f.File, "line", f.Line, "error", cause)
+	var records []StepRecord
+	if b != nil {
+		i, end := slices.IndexFunc(b.records, func(x StepRecord) bool { return x.Name == rec.Name }), w.s.now()
+		b.records[i].Status, b.records[i].Failure, b.records[i].FinishedAt, b.records[i].Tries = StepFailed, f, &end, rec.Tries
+		b.changed(i)
+		records = b.takeUnwritten()
+	}
 	return w.update(ctx, func(u *unit, r *Request) error {
 		now := u.Now()
 		f.schedule(r.Failure, now)
 		r.Failure, r.FinishedAt, r.Worker = f, &now, ""
-		if b != nil {
-			i := slices.IndexFunc(b.records, func(x StepRecord) bool { return x.Name == rec.Name })
-			b.records[i].Status, b.records[i].Failure, b.records[i].FinishedAt, b.records[i].Tries = StepFailed, f, &now, rec.Tries
-			if err := w.writeSteps(ctx, u, b, i); err != nil {
-				return err
-			}
+		if err := u.UpdateSteps(ctx, r.ID, records); err != nil {
+			return err
 		}
 		if r.TenantID != "" {
 			t, err := u.LockTenant(ctx, r.TenantID)

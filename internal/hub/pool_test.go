@@ -251,44 +251,6 @@ func TestPoolIsDrained(t *testing.T) {
 	})
 }
 
-// eachDeath lets a process die at its first write of the hub's database, then at its second and so on, before the commit and after it, and at
-// each step inside a tenant's database, until it outlives them all. fn arms it when it is ready, takes the hook off r.TenantDB when the process
-// has run, and says whether it died.
-func eachDeath(t *testing.T, r *hubtest.Rig, fn func(t *testing.T, dying *hubtest.Rig, arm func()) bool) {
-	t.Helper()
-	n, deaths := 0, map[string]int{}
-	for kind, arm := range map[string]func(*hubtest.Rig, int){
-		"write":  func(dying *hubtest.Rig, k int) { dying.Store.DieAt(k, false) },
-		"commit": func(dying *hubtest.Rig, k int) { dying.Store.DieAt(k, true) },
-		"step": func(dying *hubtest.Rig, k int) {
-			var mu sync.Mutex
-			dying.TenantDB.Before(func(context.Context, string) error {
-				mu.Lock()
-				defer mu.Unlock()
-				if k--; k != 0 {
-					return nil
-				}
-				return dying.Store.Die()
-			})
-		},
-	} {
-		for k := 1; ; k++ {
-			if k == maxWrites {
-				t.Fatal("no end of " + kind)
-			}
-			n++
-			dying := r.Another(fmt.Sprintf("ins_%d", n), "home")
-			if died := fn(t, dying, func() { arm(dying, k) }); !died {
-				break
-			}
-			deaths[kind]++
-		}
-		if deaths[kind] < 2 {
-			t.Errorf("only %d deaths at a %s", deaths[kind], kind)
-		}
-	}
-}
-
 // onePlan is a catalog with little in it, so that there are few places to die at.
 func onePlan(version string) func(*hub.Deps) {
 	return func(d *hub.Deps) {

@@ -16,54 +16,45 @@ import (
 func (s *Service) Provision(ctx context.Context, requestID string) error {
 	w := &run{s: s, id: requestID}
 	defer s.runs.leave(w)
-	if ok, err := w.begin(ctx); !ok || err != nil {
-		return err
+	b, err := w.begin(ctx, true)
+	if stuck := (*stuckError)(nil); errors.As(err, &stuck) && !passing(ctx, err) {
+		if _, err = w.begin(ctx, false); err == nil && w.req != nil {
+			err = w.fail(ctx, nil, stuck.rec, stuck.err)
+		}
 	}
-	var err error
-	if w.req.State == InProgress {
-		err = w.chooseBackend(ctx)
-	}
-	if err == nil && w.req.State == CredentialsReceived {
-		err = w.start(ctx)
-	}
-	if err == nil && w.req.State == Migrating {
-		err = w.migrate(ctx)
+	if err == nil && w.req != nil && w.req.State == Migrating {
+		err = w.migrate(ctx, b)
 	}
 	if errors.Is(err, errLeaseLost) {
 		s.log.InfoContext(ctx, "a run ended because its request is in other hands", "request", requestID)
 		return nil
 	}
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && w.req != nil {
 		w.letGo(ctx)
 	}
 	return err
 }
 
-func (w *run) chooseBackend(ctx context.Context) error {
-	p, err := w.s.provider(w.s.fallback)
-	if err != nil {
-		return err
-	}
-	err = w.update(ctx, func(u *unit, r *Request) error {
-		if err := w.s.giveBackend(ctx, u, r, p); err != nil {
-			return err
-		}
-		return w.move(ctx, u, r, MoveCredentials, map[string]any{"provider": p.Name(), "tenant": r.TenantID})
-	})
-	return w.giveUp(ctx, StepRecord{Name: "backend", Title: "Choose the backend"}, err)
+// stuckError is what came up before the first step. The request is failed for it, so that people see why.
+type stuckError struct {
+	rec StepRecord
+	err error
 }
 
-// giveUp fails the request for what came up before its first step, so that people see why; what is only the hub's own passing trouble is
-// given to the job, which tries again.
-func (w *run) giveUp(ctx context.Context, rec StepRecord, err error) error {
-	if err == nil || errors.Is(err, errLeaseLost) || errors.Is(err, ErrConflict) || ctx.Err() != nil || IsCode(err, CodeUnavailable) {
-		return err
-	}
-	return w.fail(ctx, nil, rec, err)
+func (e *stuckError) Error() string { return e.rec.Name + ": " + e.err.Error() }
+func (e *stuckError) Unwrap() error { return e.err }
+
+// passing reports the hub's own passing trouble, which is left to the job: it tries again.
+func passing(ctx context.Context, err error) bool {
+	return errors.Is(err, errLeaseLost) || errors.Is(err, ErrConflict) || ctx.Err() != nil || IsCode(err, CodeUnavailable)
 }
 
-// planStep is where a request fails whose steps cannot be laid out, as after a feature was taken out of the catalog.
-var planStep = StepRecord{Name: "plan", Title: "Plan the steps"}
+// The names under which a request fails before its first step: planStep when the steps cannot be laid out, as after a feature was taken out of
+// the catalog.
+var (
+	backendStep = StepRecord{Name: "backend", Title: "Choose the backend"}
+	planStep    = StepRecord{Name: "plan", Title: "Plan the steps"}
+)
 
 func planSteps(c *Catalog, features []string, d Dialect) ([]Step, error) {
 	steps, err := PlanSteps(c, features, d)
@@ -73,44 +64,65 @@ func planSteps(c *Catalog, features []string, d Dialect) ([]Step, error) {
 	return steps, nil
 }
 
-// start plans the steps. Those that were done in an earlier run stay done if the catalog still has them unchanged; the ledger decides.
-func (w *run) start(ctx context.Context) error {
-	cat := w.s.Catalog()
-	err := w.update(ctx, func(u *unit, r *Request) error {
-		t, err := u.LockTenant(ctx, r.TenantID)
+// advance takes the request as far as the hub's own database goes, in the transaction that takes the lease: the backend is chosen and the
+// steps are laid out. It writes everything but the request itself.
+func (w *run) advance(ctx context.Context, u *unit, r *Request) (*bench, error) {
+	if r.State == InProgress {
+		p, err := w.s.provider(w.s.fallback)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		p, err := w.s.provider(t.Backend.Provider)
-		if err != nil {
-			return err
+		if err := w.s.giveBackend(ctx, u, r, p); err != nil {
+			return nil, &stuckError{backendStep, err}
 		}
-		steps, err := planSteps(cat, r.Features, p.Dialect())
-		if err != nil {
-			return err
+		if err := w.step(ctx, u, r, MoveCredentials, map[string]any{"provider": p.Name(), "tenant": r.TenantID}); err != nil {
+			return nil, err
 		}
-		if t.State == TenantError { // after a retry it is under way again
-			t.State = TenantProvisioning
-			if err := u.UpdateTenant(ctx, t); err != nil {
-				return err
-			}
-		}
-		if err := w.putSteps(ctx, u, r, steps); err != nil {
-			return err
-		}
-		now := u.Now()
-		if r.StartedAt == nil {
-			r.StartedAt = &now
-		}
-		return w.move(ctx, u, r, MoveStart, map[string]any{"steps": len(steps), "catalog": cat.Version})
-	})
-	return w.giveUp(ctx, planStep, err)
+	}
+	if r.State != CredentialsReceived {
+		return nil, nil
+	}
+	b, err := w.start(ctx, u, r)
+	if err != nil {
+		return nil, &stuckError{planStep, err}
+	}
+	return b, nil
 }
 
-func (w *run) putSteps(ctx context.Context, u *unit, r *Request, steps []Step) error {
-	before, err := u.Steps(ctx, r.ID)
+// start plans the steps. Those that were done in an earlier run stay done if the catalog still has them unchanged; the ledger decides.
+func (w *run) start(ctx context.Context, u *unit, r *Request) (*bench, error) {
+	cat := w.s.Catalog()
+	t, err := u.LockTenant(ctx, r.TenantID)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	b := &bench{tenant: t}
+	if err := b.plan(w.s, cat, r); err != nil {
+		return nil, err
+	}
+	if t.State == TenantError { // after a retry it is under way again
+		t.State = TenantProvisioning
+		if err := u.UpdateTenant(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	if b.records, err = w.putSteps(ctx, u, r, b.steps); err != nil {
+		return nil, err
+	}
+	now := u.Now()
+	if r.StartedAt == nil {
+		r.StartedAt = &now
+	}
+	return b, w.step(ctx, u, r, MoveStart, map[string]any{"steps": len(b.steps), "catalog": cat.Version})
+}
+
+func (w *run) putSteps(ctx context.Context, u *unit, r *Request, steps []Step) ([]StepRecord, error) {
+	var before []StepRecord
+	if r.StartedAt != nil {
+		var err error
+		if before, err = u.Steps(ctx, r.ID); err != nil {
+			return nil, err
+		}
 	}
 	records := make([]StepRecord, len(steps))
 	for i, st := range steps {
@@ -122,7 +134,7 @@ func (w *run) putSteps(ctx context.Context, u *unit, r *Request, steps []Step) e
 			}
 		}
 	}
-	return u.PutSteps(ctx, r.ID, records)
+	return records, u.PutSteps(ctx, r.ID, records)
 }
 
 // bench is what the steps of one run work with.
@@ -136,12 +148,36 @@ type bench struct {
 	db       *sql.DB  // as owner; nil until the database exists
 	sealed   Identity // what it said when it was opened
 	ledger   map[string]string
+
+	unwritten []int     // the records that changed since they were last written
+	writtenAt time.Time // by the process's clock
 }
 
-func (w *run) migrate(ctx context.Context) error {
-	b, err := w.prepare(ctx)
-	if err != nil {
-		return w.giveUp(ctx, planStep, err)
+// plan fills in what follows from the tenant and the catalog.
+func (b *bench) plan(s *Service, cat *Catalog, r *Request) (err error) {
+	if b.provider, err = s.provider(b.tenant.Backend.Provider); err != nil {
+		return err
+	}
+	if b.creds, err = s.openCredentials(b.tenant); err != nil {
+		return err
+	}
+	if b.steps, err = planSteps(cat, r.Features, b.provider.Dialect()); err != nil {
+		return err
+	}
+	b.id = s.identity(b.tenant.ID, b.tenant.Backend.Generation, cat.Version)
+	return nil
+}
+
+// migrate runs the steps. b is what start left, or nil where the request was found in the middle of them.
+func (w *run) migrate(ctx context.Context, b *bench) error {
+	if b == nil {
+		var err error
+		if b, err = w.resume(ctx); err != nil {
+			if passing(ctx, err) {
+				return err
+			}
+			return w.fail(ctx, nil, planStep, err)
+		}
 	}
 	defer func() {
 		if b.db != nil {
@@ -150,25 +186,28 @@ func (w *run) migrate(ctx context.Context) error {
 			}
 		}
 	}()
+	b.writtenAt = time.Now()
 	for i, st := range b.steps {
 		rec := &b.records[i]
 		if st.InLedger() && b.ledger[st.Name] == st.Source.Checksum && st.Source.Checksum != "" {
-			w.note(rec)
+			if rec.Status != StepDone {
+				b.finished(i, w.s.now())
+			}
 			continue
 		}
-		begun := w.s.now()
-		rec.Status, rec.StartedAt, rec.FinishedAt, rec.Failure = StepRunning, &begun, nil, nil
-		if err := w.record(ctx, b, i); err != nil {
-			return err
+		b.began(i, w.s.now())
+		if time.Since(b.writtenAt) >= showEvery {
+			if err := w.show(ctx, b.takeUnwritten()); err != nil {
+				return err
+			}
 		}
-		err := w.attempt(ctx, b, st, rec)
-		if err != nil {
+		if err := w.showing(ctx, b, func(ctx context.Context) error { return w.attempt(ctx, b, st, rec) }); err != nil {
 			if ctx.Err() != nil || errors.Is(err, errLeaseLost) {
 				return err
 			}
 			return w.fail(ctx, b, *rec, err)
 		}
-		w.note(rec)
+		b.finished(i, w.s.now())
 	}
 	return w.complete(ctx, b)
 }
@@ -176,42 +215,91 @@ func (w *run) migrate(ctx context.Context) error {
 // now is for what people read beside a step; order and leases go by the database's clock.
 func (s *Service) now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-func (w *run) note(rec *StepRecord) {
-	end := w.s.now()
-	if rec.StartedAt == nil {
-		rec.StartedAt = &end
-	}
-	if rec.Status != StepDone || rec.FinishedAt == nil {
-		rec.Status, rec.FinishedAt = StepDone, &end
-	}
-	rec.Failure = nil
+func (b *bench) began(i int, now time.Time) {
+	rec := &b.records[i]
+	rec.Status, rec.StartedAt, rec.FinishedAt, rec.Failure = StepRunning, &now, nil, nil
+	b.changed(i)
 }
 
-// record writes every step up to and with the i-th whose record changed since it was last written: one commit a step.
-func (w *run) record(ctx context.Context, b *bench, i int) error {
+func (b *bench) finished(i int, now time.Time) {
+	rec := &b.records[i]
+	if rec.StartedAt == nil {
+		rec.StartedAt = &now
+	}
+	rec.Status, rec.FinishedAt, rec.Failure = StepDone, &now, nil
+	b.changed(i)
+}
+
+func (b *bench) changed(i int) {
+	if !slices.Contains(b.unwritten, i) {
+		b.unwritten = append(b.unwritten, i)
+	}
+}
+
+// takeUnwritten gives the records to be written.
+func (b *bench) takeUnwritten() []StepRecord {
+	out := make([]StepRecord, len(b.unwritten))
+	for i, n := range b.unwritten {
+		out[i] = b.records[n]
+	}
+	b.unwritten, b.writtenAt = nil, time.Now()
+	return out
+}
+
+// showEvery is how far what people see of the steps may lag behind what is done: a step that is over sooner is written with the next commit. It
+// also bounds how long a run works without looking whether it still holds its request. What was done the ledger says, so nothing hangs on the
+// record.
+const showEvery = 100 * time.Millisecond
+
+// showing runs a step, and writes that it runs if it takes longer than showEvery. A run whose request is in other hands by then is called back.
+// What that write meets otherwise, the next one will meet, too.
+func (w *run) showing(ctx context.Context, b *bench, step func(context.Context) error) error {
+	if len(b.unwritten) == 0 {
+		return step(ctx)
+	}
+	since := b.writtenAt
+	records, written := b.takeUnwritten(), false
+	ctx, callBack := context.WithCancelCause(ctx)
+	defer callBack(nil)
+	over, shown := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(shown)
+		late := time.NewTimer(showEvery)
+		defer late.Stop()
+		select {
+		case <-over:
+			return
+		case <-late.C:
+		}
+		err := w.show(ctx, records)
+		if written = err == nil; errors.Is(err, errLeaseLost) {
+			callBack(err)
+		}
+	}()
+	err := step(ctx)
+	close(over)
+	<-shown
+	if lost := context.Cause(ctx); errors.Is(lost, errLeaseLost) {
+		return lost
+	}
+	if !written {
+		b.writtenAt = since
+		for _, r := range records {
+			b.unwritten = append(b.unwritten, r.Seq-1)
+		}
+	}
+	return err
+}
+
+func (w *run) show(ctx context.Context, records []StepRecord) error {
 	return w.update(ctx, func(u *unit, r *Request) error {
 		u.touch(r.ID)
-		return w.writeSteps(ctx, u, b, i)
+		return u.UpdateSteps(ctx, r.ID, records)
 	})
 }
 
-func (w *run) writeSteps(ctx context.Context, u *unit, b *bench, upTo int) error {
-	have, err := u.Steps(ctx, w.id)
-	if err != nil {
-		return err
-	}
-	for j := 0; j <= upTo && j < len(have); j++ {
-		if have[j].Status == StepDone && b.records[j].Status == StepDone {
-			continue
-		}
-		if err := u.UpdateStep(ctx, w.id, b.records[j]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *run) prepare(ctx context.Context) (*bench, error) {
+// resume reads what a run before this one left.
+func (w *run) resume(ctx context.Context) (*bench, error) {
 	b, err := view(ctx, w.s, func(tx Tx) (*bench, error) {
 		t, err := tx.Tenant(ctx, w.req.TenantID)
 		if err != nil {
@@ -223,36 +311,23 @@ func (w *run) prepare(ctx context.Context) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.provider, err = w.s.provider(b.tenant.Backend.Provider); err != nil {
-		return nil, err
-	}
-	if b.creds, err = w.s.openCredentials(b.tenant); err != nil {
-		return nil, err
-	}
-	cat := w.s.Catalog() // once: it may be read again meanwhile
-	if b.steps, err = planSteps(cat, w.req.Features, b.provider.Dialect()); err != nil {
+	if err := b.plan(w.s, w.s.Catalog(), w.req); err != nil {
 		return nil, err
 	}
 	same := slices.EqualFunc(b.steps, b.records, func(st Step, rec StepRecord) bool { return st.Name == rec.Name })
 	if !same { // the hub was restarted with another catalog in the middle of this request
 		err = w.update(ctx, func(u *unit, r *Request) error {
-			if err := w.putSteps(ctx, u, r, b.steps); err != nil {
-				return err
-			}
-			b.records, err = u.Steps(ctx, r.ID)
+			b.records, err = w.putSteps(ctx, u, r, b.steps)
 			return err
 		})
-		if err != nil {
-			return nil, err
-		}
 	}
-	b.id = w.s.identity(b.tenant.ID, b.tenant.Backend.Generation, cat.Version)
-	return b, nil
+	return b, err
 }
 
 func (w *run) complete(ctx context.Context, b *bench) error {
+	records := b.takeUnwritten()
 	return w.update(ctx, func(u *unit, r *Request) error {
-		if err := w.writeSteps(ctx, u, b, len(b.steps)-1); err != nil {
+		if err := u.UpdateSteps(ctx, r.ID, records); err != nil {
 			return err
 		}
 		now := u.Now()

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -11,11 +12,14 @@ type run struct {
 	s     *Service
 	id    string
 	fence int64
-	req   *Request // as last written
+
+	mu  sync.Mutex // a step and the writing of its progress may both come to write
+	req *Request   // as last written; nil while there is nothing to do
 }
 
-// begin takes the lease; false when there is nothing to do.
-func (w *run) begin(ctx context.Context) (bool, error) {
+// begin takes the lease, and with it goes as far as advance does where that is wanted: one commit for what belongs to one instant. Without
+// anything to do it leaves w.req nil; else the bench is what the first steps need, nil where they are under way already.
+func (w *run) begin(ctx context.Context, advance bool) (b *bench, err error) {
 	s := w.s
 	r, err := mutate(ctx, s, func(u *unit) (*Request, error) {
 		r, err := u.LockRequest(ctx, w.id)
@@ -43,18 +47,23 @@ func (w *run) begin(ctx context.Context) (bool, error) {
 			}
 			r.claimedAt(now)
 			r.AssignedTo, r.FinishedAt = AutoAssignee, nil
-			err = u.saveMove(ctx, HubActor(), r, MoveClaim, map[string]any{"assigned_to": AutoAssignee})
-		} else {
-			r.UpdatedAt = u.Now()
-			err = u.UpdateRequest(ctx, r)
+			if err := u.moved(ctx, HubActor(), r, MoveClaim, map[string]any{"assigned_to": AutoAssignee}); err != nil {
+				return nil, err
+			}
 		}
-		return r, err
+		if advance {
+			if b, err = w.advance(ctx, u, r); err != nil {
+				return nil, err
+			}
+		}
+		r.UpdatedAt = u.Now()
+		return r, u.UpdateRequest(ctx, r)
 	})
 	if err != nil || r == nil {
-		return false, err
+		return nil, err
 	}
 	w.fence, w.req = r.Fence, r
-	return true, nil
+	return b, nil
 }
 
 // held reports whether somebody is at the request: another hub that lives, or a run of this process.
@@ -84,8 +93,18 @@ func (w *run) update(ctx context.Context, change func(*unit, *Request) error) er
 	if err != nil {
 		return err
 	}
+	w.mu.Lock()
 	w.req = r
+	w.mu.Unlock()
 	return nil
+}
+
+// step is a move whose request is written later in the transaction.
+func (w *run) step(ctx context.Context, u *unit, r *Request, m Move, detail map[string]any) error {
+	if err := r.move(m, u.Now()); err != nil {
+		return err
+	}
+	return u.moved(ctx, HubActor(), r, m, detail)
 }
 
 func (w *run) move(ctx context.Context, u *unit, r *Request, m Move, detail map[string]any) error {

@@ -246,13 +246,18 @@ func (u *unit) audit(ctx context.Context, a Actor, action, target string, detail
 
 // saveMove writes a request after a move with its audit entry, and tells watchers.
 func (u *unit) saveMove(ctx context.Context, a Actor, r *Request, m Move, detail map[string]any) error {
+	if err := u.UpdateRequest(ctx, r); err != nil {
+		return err
+	}
+	return u.moved(ctx, a, r, m, detail)
+}
+
+// moved is saveMove for a request that is written later in the transaction.
+func (u *unit) moved(ctx context.Context, a Actor, r *Request, m Move, detail map[string]any) error {
 	if detail == nil {
 		detail = map[string]any{}
 	}
 	detail["status"] = string(r.State)
-	if err := u.UpdateRequest(ctx, r); err != nil {
-		return err
-	}
 	u.touch(r.ID, TopicLine)
 	return u.audit(ctx, a, "request."+string(m), r.ID, detail)
 }

@@ -51,7 +51,8 @@ type StepStore interface {
 	// PutSteps replaces all steps of the request.
 	PutSteps(ctx context.Context, requestID string, steps []StepRecord) error
 	Steps(ctx context.Context, requestID string) ([]StepRecord, error)
-	UpdateStep(ctx context.Context, requestID string, s StepRecord) error
+	// UpdateSteps writes what changed of steps that PutSteps put.
+	UpdateSteps(ctx context.Context, requestID string, steps []StepRecord) error
 }
 
 // AuditEntry is one line of the log of changes.

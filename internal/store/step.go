@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -11,16 +14,36 @@ func (t *Tx) PutSteps(ctx context.Context, requestID string, steps []hub.StepRec
 	if _, err := t.tx.ExecContext(ctx, `DELETE FROM request_steps WHERE request_id = $1`, requestID); err != nil {
 		return err
 	}
-	stmt, err := t.tx.PrepareContext(ctx, `
-		INSERT INTO request_steps (request_id, seq, name, kind, title, status, started_at, finished_at, tries, failure)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = stmt.Close() }() // ends with the transaction at the latest
-	for _, s := range steps {
-		if _, err := stmt.ExecContext(ctx, requestID, s.Seq, s.Name, string(s.Kind), s.Title, string(s.Status),
-			stampOrNull(s.StartedAt), stampOrNull(s.FinishedAt), s.Tries, asJSON{s.Failure}); err != nil {
+	return t.writeSteps(ctx, requestID, steps, "")
+}
+
+// UpdateSteps implements hub.StepStore.
+func (t *Tx) UpdateSteps(ctx context.Context, requestID string, steps []hub.StepRecord) error {
+	return t.writeSteps(ctx, requestID, steps, ` ON CONFLICT (request_id, seq) DO UPDATE SET
+		status = excluded.status, started_at = excluded.started_at, finished_at = excluded.finished_at, tries = excluded.tries, failure = excluded.failure`)
+}
+
+// stepsAtOnce keeps a statement below the engines' limits of parameters: 32,766 on SQLite, 65,535 on Postgres.
+const stepsAtOnce = 1000
+
+// writeSteps writes many rows by one statement: on Postgres each statement is a round trip.
+func (t *Tx) writeSteps(ctx context.Context, requestID string, steps []hub.StepRecord, conflict string) error {
+	for some := range slices.Chunk(steps, stepsAtOnce) {
+		var text strings.Builder
+		text.WriteString(`INSERT INTO request_steps (request_id, seq, name, kind, title, status, started_at, finished_at, tries, failure) VALUES `)
+		args := []any{requestID}
+		for i, s := range some {
+			if i > 0 {
+				text.WriteString(", ")
+			}
+			text.WriteString("($1")
+			for _, v := range []any{s.Seq, s.Name, string(s.Kind), s.Title, string(s.Status), stampOrNull(s.StartedAt), stampOrNull(s.FinishedAt), s.Tries, asJSON{s.Failure}} {
+				args = append(args, v)
+				text.WriteString(", $" + strconv.Itoa(len(args)))
+			}
+			text.WriteString(")")
+		}
+		if _, err := t.tx.ExecContext(ctx, text.String()+conflict, args...); err != nil {
 			return err
 		}
 	}
@@ -39,11 +62,4 @@ func (t *Tx) Steps(ctx context.Context, requestID string) ([]hub.StepRecord, err
 		err := row.Scan(&s.Seq, &s.Name, &s.Kind, &s.Title, &s.Status, scanTimeOrNull{&s.StartedAt}, scanTimeOrNull{&s.FinishedAt}, &s.Tries, scanJSON{&s.Failure})
 		return s, err
 	})
-}
-
-// UpdateStep implements hub.StepStore.
-func (t *Tx) UpdateStep(ctx context.Context, requestID string, s hub.StepRecord) error {
-	return changedOne(t.tx.ExecContext(ctx, `
-		UPDATE request_steps SET status = $3, started_at = $4, finished_at = $5, tries = $6, failure = $7 WHERE request_id = $1 AND seq = $2`,
-		requestID, s.Seq, string(s.Status), stampOrNull(s.StartedAt), stampOrNull(s.FinishedAt), s.Tries, asJSON{s.Failure}))
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -35,15 +36,25 @@ func steps(t *testing.T, s hub.Store) {
 	equal(t, "steps", stepsOf(t, s, r.ID), want)
 
 	want[1].Status, want[1].Failure, want[1].FinishedAt, want[1].Tries = hub.StepDone, nil, ref(at(time.Hour)), 4
-	write(t, s, func(ctx context.Context, tx hub.Tx) error { return tx.UpdateStep(ctx, r.ID, want[1]) })
+	write(t, s, func(ctx context.Context, tx hub.Tx) error { return tx.UpdateSteps(ctx, r.ID, want[1:2]) })
 	equal(t, "after an update", stepsOf(t, s, r.ID), want)
 	equal(t, "another request's steps", stepsOf(t, s, other.ID), someSteps())
 
-	ctx := ctxOf(t)
-	err := s.Write(ctx, func(tx hub.Tx) error { return tx.UpdateStep(ctx, r.ID, hub.StepRecord{Seq: 9, Status: hub.StepDone}) })
-	if !errors.Is(err, hub.ErrConflict) {
-		t.Fatalf("an update of a step that is not there gave %v", err)
+	for i := range want {
+		want[i].Tries++
 	}
+	write(t, s, func(ctx context.Context, tx hub.Tx) error {
+		return errors.Join(tx.UpdateSteps(ctx, r.ID, want), tx.UpdateSteps(ctx, other.ID, nil))
+	})
+	equal(t, "after an update of all", stepsOf(t, s, r.ID), want)
+	equal(t, "another request's steps", stepsOf(t, s, other.ID), someSteps())
+
+	many := make([]hub.StepRecord, 4000) // more than fit into one statement
+	for i := range many {
+		many[i] = hub.StepRecord{Seq: i + 1, Name: fmt.Sprintf("core/%d", i), Kind: hub.StepMigrate, Status: hub.StepPending}
+	}
+	write(t, s, func(ctx context.Context, tx hub.Tx) error { return tx.PutSteps(ctx, r.ID, many) })
+	equal(t, "many steps", stepsOf(t, s, r.ID), many)
 }
 
 func stepsAreReplaced(t *testing.T, s hub.Store) {
