@@ -16,6 +16,7 @@ import (
 	"github.com/kitshub/kitshub/internal/config"
 	"github.com/kitshub/kitshub/internal/events"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/web"
 )
 
 // App is a serving hub.
@@ -30,8 +31,8 @@ type App struct {
 	endLine context.CancelFunc
 	endPool context.CancelFunc
 	handler http.Handler
-	streams context.Context // ends when event streams shall end
-	endAll  context.CancelFunc
+	streams *web.Streams
+	endAll  context.CancelFunc // of the streams
 }
 
 // How long the parts may take. A stream is open for as long as its client likes, so writes are bounded per write by the stream itself.
@@ -63,7 +64,8 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger, version stri
 		return nil, err
 	}
 	a = &App{Core: core, Version: version, lock: lock}
-	a.streams, a.endAll = context.WithCancel(context.WithoutCancel(ctx))
+	streams, endAll := context.WithCancel(context.WithoutCancel(ctx))
+	a.streams, a.endAll = web.NewStreams(streams, core.Service, log), endAll
 	if pool := core.Store.Pool(); pool != nil {
 		a.bridge = events.NewBridge(core.events, pool, log)
 		a.feed = events.NewFeed(pool, core.Service, log)
@@ -140,6 +142,7 @@ func (a *App) Run(ctx context.Context, told Listening) (err error) {
 			err = errors.Join(err, serr, s.Close())
 		}
 	}
+	err = errors.Join(err, a.streams.Wait(drain)) // the servers do not know their connections any more
 	return errors.Join(err, a.stop(drain))
 }
 

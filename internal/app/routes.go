@@ -16,9 +16,9 @@ func (a *App) routes() http.Handler {
 	cookies := web.NewCookies(a.Config.PublicURL)
 	api := httpapi.New(httpapi.Options{
 		Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, PublicURL: a.Config.PublicURL,
-		Readiness: a.readiness, Observe: a.Metrics.ObserveHTTP, Base: a.streams,
+		Readiness: a.readiness, Observe: a.Metrics.ObserveHTTP, Streams: a.streams,
 	})
-	pages := webui.New(webui.Options{Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, Stop: a.streams.Done(), Refuse: httpapi.Refuse})
+	pages := webui.New(webui.Options{Service: a.Service, Log: a.Log, Cookies: cookies, Version: a.Version, Streams: a.streams, Refuse: httpapi.Refuse})
 	open := web.CORS(a.Config.CORSAllowedOrigins)(api)
 	mux := http.NewServeMux()
 	for _, prefix := range httpapi.Prefixes {

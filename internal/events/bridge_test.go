@@ -38,11 +38,11 @@ func TestBridgeTellsTheOtherHubs(t *testing.T) {
 	url := testkit.Postgres(t)
 	here, _ := replica(t, url)
 	there, _ := replica(t, url)
-	mine, cancel := here.Subscribe("req_1")
+	mine, cancel := watch(here, "req_1")
 	defer cancel()
-	theirs, cancel := there.Subscribe("req_1")
+	theirs, cancel := watch(there, "req_1")
 	defer cancel()
-	line, cancel := there.Subscribe(hub.TopicLine)
+	line, cancel := watch(there, hub.TopicLine)
 	defer cancel()
 	here.Publish("req_1")
 	signalled(t, mine, "the watcher here")
@@ -63,7 +63,7 @@ func TestBridgeTellsMany(t *testing.T) {
 	topics := make([]string, n)
 	for i := range n {
 		topics[i] = fmt.Sprintf("req_%s_%04d", strings.Repeat("x", 22), i)
-		ch, cancel := there.Subscribe(topics[i])
+		ch, cancel := watch(there, topics[i])
 		defer cancel()
 		watched[i] = ch
 	}
@@ -78,7 +78,7 @@ func TestBridgeSurvivesItsConnection(t *testing.T) {
 	url := testkit.Postgres(t)
 	here, _ := replica(t, url)
 	there, _ := replica(t, url)
-	line, cancel := there.Subscribe(hub.TopicLine)
+	line, cancel := watch(there, hub.TopicLine)
 	defer cancel()
 	pool, err := pgxpool.New(t.Context(), url)
 	if err != nil {
@@ -92,7 +92,7 @@ func TestBridgeSurvivesItsConnection(t *testing.T) {
 		t.Fatalf("%d connections were broken: %v", killed, err)
 	}
 	signalled(t, line, "a watcher after the connection came back") // nothing was published
-	other, cancel := here.Subscribe("req_9")
+	other, cancel := watch(here, "req_9")
 	defer cancel()
 	there.Publish("req_9")
 	signalled(t, other, "the other way, by notice or by coming back,")
@@ -101,7 +101,7 @@ func TestBridgeSurvivesItsConnection(t *testing.T) {
 func TestBridgeManyStartsAndStops(t *testing.T) {
 	url := testkit.Postgres(t)
 	there, _ := replica(t, url)
-	ch, cancel := there.Subscribe("x")
+	ch, cancel := watch(there, "x")
 	defer cancel()
 	here, bridge := replica(t, url)
 	if err := bridge.Start(t.Context()); err == nil {

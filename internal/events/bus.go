@@ -14,12 +14,12 @@ type Bus struct {
 	forward atomic.Pointer[func(topics []string)]
 }
 
-// topic keeps its watchers in a slice, each knowing its place, so that signalling ten thousand is one walk over memory and leaving is a swap.
+// topic keeps its watchers in a slice, each knowing its place, so that telling ten thousand is one walk over memory and leaving is a swap.
 type topic struct{ watchers []*watcher }
 
 type watcher struct {
-	ch chan struct{}
-	at int
+	changed func()
+	at      int // -1: it left
 }
 
 // New makes a bus.
@@ -33,7 +33,7 @@ func (b *Bus) Publish(topics ...string) {
 	}
 }
 
-// signal tells the watchers of this process.
+// signal tells the watchers of this process. No watcher leaves or comes meanwhile.
 func (b *Bus) signal(topics []string) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -55,18 +55,16 @@ func (b *Bus) signalAll() {
 
 func (t *topic) signal() {
 	for _, w := range t.watchers {
-		select {
-		case w.ch <- struct{}{}:
-		default: // it has a signal that it did not take yet; that one covers this change
-		}
+		w.changed()
 	}
 }
 
-// Subscribe gives a channel that is signalled after each change of the topic; changes while a signal waits are one signal. The channel is
-// never closed. cancel ends the subscription and may be called more than once.
-func (b *Bus) Subscribe(name string) (ch <-chan struct{}, cancel func()) {
-	w := &watcher{ch: make(chan struct{}, 1)}
+// Subscribe has changed called after each change of the topic, by whoever publishes; it must return at once and may neither publish nor
+// subscribe. cancel ends the subscription and may be called more than once; a call of changed that is under way may outlast it.
+func (b *Bus) Subscribe(name string, changed func()) (cancel func()) {
+	w := &watcher{changed: changed}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	t := b.topics[name]
 	if t == nil {
 		t = &topic{}
@@ -74,18 +72,21 @@ func (b *Bus) Subscribe(name string) (ch <-chan struct{}, cancel func()) {
 	}
 	w.at = len(t.watchers)
 	t.watchers = append(t.watchers, w)
-	b.mu.Unlock()
-	return w.ch, sync.OnceFunc(func() { b.leave(name, t, w) })
+	return func() { b.leave(name, t, w) }
 }
 
 func (b *Bus) leave(name string, t *topic, w *watcher) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if w.at < 0 {
+		return
+	}
 	last := len(t.watchers) - 1
 	t.watchers[last].at = w.at
 	t.watchers[w.at] = t.watchers[last]
 	t.watchers[last] = nil
 	t.watchers = t.watchers[:last]
+	w.at = -1
 	if last == 0 {
 		delete(b.topics, name) // there is one topic for each request, so empty ones must go
 	}

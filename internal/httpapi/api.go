@@ -15,7 +15,7 @@ import (
 	"github.com/kitshub/kitshub/internal/web"
 )
 
-// Options of New. Service, Log, Cookies and Readiness are needed.
+// Options of New. Service, Log, Cookies, Readiness and Streams are needed.
 type Options struct {
 	Service   *hub.Service
 	Log       *slog.Logger
@@ -24,7 +24,7 @@ type Options struct {
 	PublicURL string                              // its origin may send cookie-authenticated calls; https turns HSTS on
 	Readiness func(context.Context) web.Readiness // answers /readyz
 	Observe   web.Observe                         // told of each answered call; may be nil
-	Base      context.Context                     // its end ends event streams, so that a shutdown need not wait for them; nil: never
+	Streams   *web.Streams                        // carries the event streams
 	Pace      web.Pace                            // of event streams; zero is the contract's
 }
 
@@ -53,9 +53,6 @@ func New(o Options) http.Handler {
 }
 
 func build(o Options, routes []route) (*api, error) {
-	if o.Base == nil {
-		o.Base = context.Background()
-	}
 	a := &api{Options: o, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), routes: routes}
 	if o.PublicURL != "" { // behind a proxy that changes Host, the browser's Origin is still PUBLIC_URL
 		if err := a.cross.AddTrustedOrigin(strings.TrimRight(o.PublicURL, "/")); err != nil {

@@ -1,59 +1,79 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/binary"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/web"
 )
 
-// snapshot is a document as an event. Its id is a digest of what it says apart from the time of reading and from a countdown (the time to
-// ready of what is under way shrinks with each reading without being news), so that one who comes back with Last-Event-ID is told only
-// what changed.
-func snapshot(doc any, line bool, version any) (web.Snapshot, error) {
-	data, err := marshal(doc)
-	if err != nil {
-		return web.Snapshot{}, err
-	}
-	v, err := marshal(version)
-	if err != nil {
-		return web.Snapshot{}, err
-	}
-	sum := sha256.Sum256(v)
-	return web.Snapshot{ID: hex.EncodeToString(sum[:8]), Data: data, Line: line}, nil
+// digest is the id of a state: equal on every hub, and one who comes back with it as Last-Event-ID is told only what changed.
+func digest(text []byte) uint64 {
+	sum := sha256.Sum256(text)
+	return binary.BigEndian.Uint64(sum[:])
 }
 
-func timeless(d statusDoc) statusDoc {
-	d.AsOf = time.Time{}
-	if d.Status != hub.Pending {
-		d.Ready = waitDoc{}
+// appendStatusEvent appends the document and gives its id: a digest of what it says apart from the time of reading, from a countdown (the
+// time to ready of what is under way shrinks with each reading without being news), and from why a place went back (which is news with the
+// place, not again when it no longer needs saying).
+func appendStatusEvent(b []byte, d *statusDoc) ([]byte, uint64) {
+	begin, ready, reason := len(b), d.Ready, d.Reason
+	if d.Status == hub.Pending {
+		d.Reason = ""
 	} else {
-		d.Reason = "" // why a place went back is news with the place, not again when it no longer needs saying
+		d.Ready = waitDoc{}
 	}
-	return d
+	b = appendStatus(b, d)
+	id := digest(b[begin:bytes.LastIndex(b, []byte(`,"as_of":`))])
+	if d.Ready == ready && d.Reason == reason { // nearly always
+		return b, id
+	}
+	d.Ready, d.Reason = ready, reason
+	return appendStatus(b[:begin], d), id
 }
 
+// statusEvents must hold little: tens of thousands may be open.
 func statusEvents(c *call) error {
 	s, err := c.Service.StatusOf(c.ctx, c.token)
 	if err != nil {
 		return err
 	}
-	last := s
-	return c.stream(s.Request.ID, func(ctx context.Context) (web.Snapshot, error) {
-		s, err := c.Service.StatusOf(ctx, c.token)
+	service, token, last := c.Service, c.token, standingOf(&s)
+	return c.stream(s.Request.ID, func(ctx context.Context, b []byte) ([]byte, web.Snapshot, error) {
+		s, err := service.StatusOf(ctx, token)
 		if err != nil {
-			return web.Snapshot{}, err
+			return nil, web.Snapshot{}, err
 		}
 		d := statusOf(s)
-		if why := hub.WentBack(last, s); why != "" {
+		if why := hub.WentBack(last.status(), s); why != "" {
 			d.Reason = why
 		}
-		last = s
-		return snapshot(d, d.Status == hub.Pending, timeless(d))
+		last = standingOf(&s)
+		b, id := appendStatusEvent(b, &d)
+		return b, web.Snapshot{ID: id, Line: d.Status == hub.Pending}, nil
 	})
+}
+
+// standing is what of a status says later whether its place went back.
+type standing struct{ position, higher, priority int32 }
+
+func standingOf(s *hub.Status) standing {
+	if s.Request.State != hub.Pending {
+		return standing{}
+	}
+	return standing{int32(s.Position), int32(s.Higher), int32(s.Request.Priority)} //nolint:gosec // a line of two billion would not fit into memory
+}
+
+func (s standing) status() (was hub.Status) {
+	if s.position > 0 {
+		was.Request.State = hub.Pending
+	}
+	was.Position, was.Higher, was.Request.Priority = int(s.position), int(s.higher), int(s.priority)
+	return was
 }
 
 func requestEvents(c *call) error {
@@ -61,13 +81,14 @@ func requestEvents(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.stream(id, func(ctx context.Context) (web.Snapshot, error) {
-		if err := c.stillIn(ctx); err != nil {
-			return web.Snapshot{}, err
+	service, stillIn := c.Service, c.stillIn()
+	return c.stream(id, func(ctx context.Context, b []byte) ([]byte, web.Snapshot, error) {
+		if err := stillIn(ctx); err != nil {
+			return nil, web.Snapshot{}, err
 		}
-		s, err := c.Service.StatusByID(ctx, id)
+		s, err := service.StatusByID(ctx, id)
 		if err != nil {
-			return web.Snapshot{}, err
+			return nil, web.Snapshot{}, err
 		}
 		d := requestDetailOf(s)
 		v := d
@@ -75,33 +96,37 @@ func requestEvents(c *call) error {
 		if d.Status != hub.Pending {
 			v.Ready = waitDoc{}
 		}
-		return snapshot(d, d.Status == hub.Pending, v)
+		version, err := marshal(v)
+		if err != nil {
+			return nil, web.Snapshot{}, err
+		}
+		data, err := marshal(d)
+		return append(b, data...), web.Snapshot{ID: digest(version), Line: d.Status == hub.Pending}, err
 	})
 }
 
-// stillIn ends a stream whose session or token ended.
-func (c *call) stillIn(ctx context.Context) error {
-	if token, given, err := bearer(c.r); err != nil || given {
-		if err == nil {
-			_, err = c.Service.TokenActor(ctx, token)
+// stillIn gives what ends a stream whose session or token ended.
+func (c *call) stillIn() func(context.Context) error {
+	service, session := c.Service, c.token
+	if token, given, _ := bearer(c.r); given { // well-formed, or the call was not admitted
+		return func(ctx context.Context) error {
+			_, err := service.TokenActor(ctx, token)
+			return err
 		}
+	}
+	return func(ctx context.Context) error {
+		_, err := service.SessionActor(ctx, session)
 		return err
 	}
-	_, err := c.Service.SessionActor(ctx, c.token)
-	return err
 }
 
 // streamSession is how late at most an operators' stream notices that its session ended: logging out ends everything within a second.
 const streamSession = time.Second
 
-func (c *call) stream(requestID string, read func(context.Context) (web.Snapshot, error)) error {
-	own, endOwn := c.Service.Subscribe(requestID)
-	defer endOwn()
-	line, endLine := c.Service.Subscribe(hub.TopicLine)
-	defer endLine()
+func (c *call) stream(requestID string, read func(context.Context, []byte) ([]byte, web.Snapshot, error)) error {
 	pace := c.Pace
 	if c.route.policy == operator && pace.Reread == 0 {
 		pace.Reread = streamSession
 	}
-	return web.Feed{Name: "status", Own: own, Line: line, Stop: c.Base.Done(), Pace: pace, Read: read}.Serve(c.w, c.r)
+	return c.Streams.Serve(c.w, c.r, web.Feed{Name: "status", Topic: requestID, Pace: pace, Read: read})
 }

@@ -175,15 +175,15 @@ func TestEventsAreCoalesced(t *testing.T) {
 // The server's timeouts are for calls that end; a stream outlives them, with comments to keep it alive. What no signal tells (another
 // replica did it) is found by reading again.
 func TestStreamOutlivesServerTimeouts(t *testing.T) {
-	const short = 150 * time.Millisecond
+	const limit, short = time.Second, 150 * time.Millisecond
 	r := newRig(t, func(o *httpapi.Options, s *http.Server) {
-		s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = short, short, short
+		s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = limit, limit, limit
 		o.Pace = web.Pace{Beat: short, Reread: short, Gap: time.Millisecond}
 	})
 	id, tok := r.signUp(1, "enterprise")
 	s := r.stream("/api/v1/status/events", bearer(tok))
 	s.event()
-	for range 5 {
+	for range 10 {
 		if e, open := s.next(); !open || !e.comment {
 			t.Fatalf("%+v %v", e, open)
 		}
@@ -230,26 +230,64 @@ func TestLogoutEndsStreams(t *testing.T) {
 	}
 }
 
-// Connections go on working after a stream ended on them: its deadlines do not stay behind.
-func TestConnectionAfterStream(t *testing.T) {
+// A stream is the last answer on its connection, and says so.
+func TestStreamIsTheLastAnswer(t *testing.T) {
 	r := newRig(t)
 	_, tok := r.signUp(1, "enterprise")
 	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.URL, "http://"))
 	ok(t, err)
 	defer func() { ok(t, c.Close()) }()
-	in := bufio.NewReader(c)
-	ask := func(path string) *http.Response {
-		_, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+tok+"\r\n\r\n")
-		ok(t, err)
-		res, err := http.ReadResponse(in, nil) //nolint:bodyclose // read to its end by the caller
-		ok(t, err)
-		return res
-	}
-	events := ask("/api/v1/status/events")
-	go r.stop()
-	_, err = io.Copy(io.Discard, events.Body)
+	_, err = io.WriteString(c, "GET /api/v1/status/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+tok+"\r\n\r\n")
 	ok(t, err)
-	if res := ask("/api/v1/status"); res.StatusCode != 200 {
-		t.Error(res.Status)
+	in := bufio.NewReader(c)
+	res, err := http.ReadResponse(in, nil)
+	ok(t, err)
+	r.stop()
+	_, err = io.Copy(io.Discard, res.Body)
+	ok(t, err)
+	ok(t, res.Body.Close())
+	if _, err := in.ReadByte(); !res.Close || err != io.EOF { //nolint:errorlint // bufio gives it bare
+		t.Error(res.Header, err)
+	}
+}
+
+// Whoever comes back with the last id, to whichever hub, is told what changed meanwhile and nothing else; an id that no hub gave is none.
+func TestResume(t *testing.T) {
+	r := newRig(t)
+	first, _ := r.signUp(1, "enterprise")
+	_, tok := r.signUp(2, "enterprise")
+	s := r.stream("/api/v1/status/events", bearer(tok))
+	was, _ := s.event()
+	s.stop()
+	r.as("POST", "/api/v1/requests/"+first+"/claim", nil).want(200)
+	s = r.stream("/api/v1/status/events", bearer(tok), "Last-Event-ID: "+was.id)
+	now, doc := s.event()
+	if doc["position"] != 1.0 || now.id == was.id {
+		t.Error(doc)
+	}
+	s.stop()
+	for _, id := range []string{"", "x", now.id + "0", strings.Repeat("z", 16), was.id} {
+		if e, doc := r.stream("/api/v1/status/events", bearer(tok), "Last-Event-ID: "+id).event(); e.id != now.id || doc["position"] != 1.0 {
+			t.Errorf("after %q: %+v", id, e)
+		}
+	}
+}
+
+// A place that goes back says why, once.
+func TestEventSaysWhyAPlaceWentBack(t *testing.T) {
+	r := newRig(t, func(o *httpapi.Options, _ *http.Server) { o.Pace = web.Pace{Gap: time.Millisecond} })
+	_, tok := r.signUp(1, "starter")
+	s := r.stream("/api/v1/status/events", bearer(tok))
+	if _, doc := s.event(); doc["position"] != 1.0 || doc["reason"] == hub.HigherPriorityJoined {
+		t.Error(doc)
+	}
+	r.signUp(2, "enterprise")
+	e, doc := s.until(func(d map[string]any) bool { return d["position"] == 2.0 })
+	if doc["reason"] != hub.HigherPriorityJoined {
+		t.Error(doc)
+	}
+	again, doc := r.stream("/api/v1/status/events", bearer(tok)).event()
+	if again.id != e.id || doc["reason"] == hub.HigherPriorityJoined {
+		t.Errorf("the same state without what was news: %s, not %s: %v", again.id, e.id, doc)
 	}
 }

@@ -87,7 +87,7 @@ func newRig(t testing.TB, opts ...option) *rig {
 	base, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	o := httpapi.Options{
-		Service: r.Service, Log: log, Cookies: web.NewCookies("http://hub.test"), Version: "test", PublicURL: "http://hub.test", Base: base, Observe: r.seen.observe,
+		Service: r.Service, Log: log, Cookies: web.NewCookies("http://hub.test"), Version: "test", PublicURL: "http://hub.test", Streams: web.NewStreams(base, r.Service, log), Observe: r.seen.observe,
 		Readiness: func(context.Context) web.Readiness { return web.Readiness{Status: web.OK} },
 	}
 	srv := httptest.NewUnstartedServer(nil)
@@ -332,39 +332,35 @@ func (meter) Reconciled(map[string]int)              {}
 func (meter) PoolTaken(string, bool)                 {}
 func (meter) PoolFailed(string, hub.Class)           {}
 
-// bus is hub.Events in process.
+// bus is hub.Events within this process.
 type bus struct {
 	mu  sync.Mutex
-	sub map[string]map[chan struct{}]bool
+	sub map[string]map[*func()]bool
 }
 
-func newBus() *bus { return &bus{sub: map[string]map[chan struct{}]bool{}} }
+func newBus() *bus { return &bus{sub: map[string]map[*func()]bool{}} }
 
 func (b *bus) Publish(topics ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, t := range topics {
-		for ch := range b.sub[t] {
-			select {
-			case ch <- struct{}{}:
-			default:
-			}
+		for changed := range b.sub[t] {
+			(*changed)()
 		}
 	}
 }
 
-func (b *bus) Subscribe(topic string) (<-chan struct{}, func()) {
+func (b *bus) Subscribe(topic string, changed func()) (cancel func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	ch := make(chan struct{}, 1)
 	if b.sub[topic] == nil {
-		b.sub[topic] = map[chan struct{}]bool{}
+		b.sub[topic] = map[*func()]bool{}
 	}
-	b.sub[topic][ch] = true
-	return ch, func() {
+	b.sub[topic][&changed] = true
+	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		delete(b.sub[topic], ch)
+		delete(b.sub[topic], &changed)
 	}
 }
 

@@ -39,8 +39,9 @@ type Catalogs interface {
 // Events tells watchers that something changed. It carries no content: watchers read what is true now.
 type Events interface {
 	Publish(topics ...string)
-	// Subscribe gives a channel of capacity one that is signalled after each change of the topic.
-	Subscribe(topic string) (ch <-chan struct{}, cancel func())
+	// Subscribe has changed called after each change of the topic, by whoever publishes: it must return at once and may neither publish nor
+	// subscribe. cancel may be called more than once.
+	Subscribe(topic string, changed func()) (cancel func())
 }
 
 // Meter counts what the contract's metrics show.
@@ -132,8 +133,8 @@ func (s *Service) SetPublicURL(u string) { s.publicURL = strings.TrimRight(u, "/
 func (s *Service) Catalog() *Catalog { return s.catalogs.Current() }
 
 // Subscribe watches a topic: a request's id, or TopicLine.
-func (s *Service) Subscribe(topic string) (ch <-chan struct{}, cancel func()) {
-	return s.events.Subscribe(topic)
+func (s *Service) Subscribe(topic string, changed func()) (cancel func()) {
+	return s.events.Subscribe(topic, changed)
 }
 
 func (s *Service) statusURL(token string) string { return s.publicURL + "/status/" + token }

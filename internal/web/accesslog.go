@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -22,55 +23,78 @@ func AccessLog(log *slog.Logger, observe Observe) Middleware {
 			rec := record(c, w)
 			defer func() {
 				// Also on the way out of a panic (http.ErrAbortHandler): a cut connection is a line too.
-				report(log, observe, c, rec, r, time.Since(start))
+				report(log, observe, c, rec, r, start)
 			}()
 			next.ServeHTTP(rec, r)
 		})
 	}
 }
 
-func report(log *slog.Logger, observe Observe, c *call, rec *recorder, r *http.Request, took time.Duration) {
-	var id, trace, route, actor string
+// report writes what was answered, or leaves it to the stream that goes on without its handler.
+func report(log *slog.Logger, observe Observe, c *call, rec *recorder, r *http.Request, start time.Time) {
+	a := answered{method: knownMethod(r.Method), status: rec.status, bytes: rec.bytes, took: time.Since(start)}
 	if c != nil {
-		id, trace = c.id[0], c.traceID
-		route, actor = c.seen()
+		a.id, a.trace = c.id[0], c.traceID
+		a.route, a.actor = c.seen()
 	}
-	if route == "" { // the outer ServeMux writes its match into the request it was given
-		route = r.Pattern
-		if _, path, found := strings.Cut(route, " "); found {
-			route = path
+	if a.route == "" { // the outer ServeMux writes its match into the request it was given
+		a.route = r.Pattern
+		if _, path, found := strings.Cut(a.route, " "); found {
+			a.route = path
 		}
 	}
-	if route == "" {
-		route = "unmatched"
+	if a.route == "" {
+		a.route = "unmatched"
 	}
-	method, status := knownMethod(r.Method), rec.status
+	if c != nil && c.after != nil {
+		c.after.begin(a.later(log, observe, start)) //nolint:contextcheck // the request's context has ended by then
+		return
+	}
 	switch gone := r.Context().Err() != nil; {
-	case gone && (status == 0 || status == http.StatusServiceUnavailable):
-		status = statusClientGone
-	case status == 0:
-		status = http.StatusOK
+	case gone && (a.status == 0 || a.status == http.StatusServiceUnavailable):
+		a.status = statusClientGone
+	case a.status == 0:
+		a.status = http.StatusOK
 	}
+	a.tell(r.Context(), log, observe)
+}
+
+// answered is what is written of a call.
+type answered struct {
+	method, route, actor, id, trace string
+	status                          int
+	bytes                           int64
+	took                            time.Duration
+}
+
+// later is tell at the end of a stream.
+func (a answered) later(log *slog.Logger, observe Observe, start time.Time) func(bytes int64) {
+	return func(bytes int64) {
+		a.status, a.bytes, a.took = http.StatusOK, bytes, time.Since(start)
+		a.tell(context.Background(), log, observe)
+	}
+}
+
+func (a *answered) tell(ctx context.Context, log *slog.Logger, observe Observe) {
 	if observe != nil {
-		observe(route, method, status, took)
+		observe(a.route, a.method, a.status, a.took)
 	}
 	level := slog.LevelInfo
-	switch route {
+	switch a.route {
 	case "/livez", "/readyz", "/metrics": // asked every few seconds by machines
 		level = slog.LevelDebug
 	}
-	ctx := r.Context()
 	if !log.Enabled(ctx, level) {
 		return
 	}
 	attrs := append(make([]slog.Attr, 0, 8),
-		slog.String("method", method), slog.String("route", route), slog.Int("status", status),
-		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.Int64("bytes", rec.bytes), slog.String("request_id", id))
-	if trace != "" {
-		attrs = append(attrs, slog.String("trace_id", trace))
+		slog.String("method", a.method), slog.String("route", a.route), slog.Int("status", a.status),
+		slog.Float64("duration_ms", float64(a.took.Microseconds())/1000), slog.Int64("bytes", a.bytes), slog.String("request_id", a.id))
+	if a.trace != "" {
+		attrs = append(attrs, slog.String("trace_id", a.trace))
 	}
-	if actor != "" {
-		attrs = append(attrs, slog.String("actor", actor))
+	if a.actor != "" {
+		attrs = append(attrs, slog.String("actor", a.actor))
 	}
 	log.LogAttrs(ctx, level, "http", attrs...)
 }

@@ -16,6 +16,7 @@ type call struct {
 	id      [1]string // as the value of a header
 	traceID string
 	rec     recorder
+	after   *sequel // set by a handler whose answer goes on when it has returned
 
 	mu    sync.Mutex
 	route string

@@ -2,11 +2,12 @@ package web
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -39,109 +40,138 @@ const (
 	reconnect = 2 * time.Second  // what browsers shall wait before they come back
 )
 
-// Snapshot is the state of what a stream shows.
+// Snapshot says what a state that was read is to its stream.
 type Snapshot struct {
-	ID   string // equal ids: nothing new to say
-	Data []byte // one line
+	ID   uint64 // equal ids: nothing new to say. It means the same to every hub, since readers come back to another one.
 	Line bool   // a change of the line's order may change it
 }
 
-// Feed is a stream of server-sent events: the state at once, then its latest after each change.
+// Feed is what a stream shows: the state at once, then its latest after each change.
 type Feed struct {
-	Name string // of the events
-	Own  <-chan struct{}
-	Line <-chan struct{} // heeded while the snapshot says so
-	Stop <-chan struct{} // the server is going down
-	Pace Pace
-	// Read gives what is true now. The first error is returned by Serve; later ones end the stream where they are final (not logged in any
-	// more, gone) and are passed over where the next reading may go well.
-	Read func(ctx context.Context) (Snapshot, error)
+	Name  string // of the events
+	Topic string // its changes are heeded, and those of the line while the snapshot says so; may be empty
+	Pace  Pace
+	// Read appends what is true now to b, as one line. The first error is returned by Serve; later ones end the stream where they are final
+	// (not logged in any more, gone) and are passed over where the next reading may go well. It is never called twice at a time. It outlives
+	// the handler that called Serve, so it must not use the request or its context, and what it holds is held as long as the stream is open.
+	Read func(ctx context.Context, b []byte) ([]byte, Snapshot, error)
 }
 
-// Serve runs the stream until the caller leaves or the server stops. An error means that nothing was sent yet.
-func (f Feed) Serve(w http.ResponseWriter, r *http.Request) error {
-	snap, err := f.read(r.Context())
+// Serve opens a stream; the connection is no more the caller's. It returns at once where the connection could be taken over, else when the
+// stream ends: when the reader leaves, when a reading fails for good, or when the server stops. An error means that nothing was sent yet.
+func (e *Streams) Serve(w http.ResponseWriter, r *http.Request, f Feed) error {
+	s := &stream{e: e, name: f.Name, read: f.Read, pace: f.Pace.orDefault(), busy: true, quit: func() {}}
+	e.admit(s) // before the first reading, so that no change after it is missed
+	if f.Topic != "" {
+		s.quit = e.topic.Subscribe(f.Topic, func() { e.changed(s) })
+	}
+	s.last, s.told = eventID(r.Header.Get("Last-Event-ID"))
+	text := make([]byte, 0, 2<<10)
+	text = append(text, room...)
+	text = append(strconv.AppendInt(append(text, "retry: "...), reconnect.Milliseconds(), 10), "\n\n"...)
+	ctx, enough := context.WithTimeout(r.Context(), slowRead)
+	defer enough()
+	text, err := s.look(ctx, text)
 	if err != nil {
+		e.end(s, false)
 		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
-	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
+		e.end(s, false)
+		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	f.Pace = f.Pace.orDefault()
-	s := &stream{w: w, rc: http.NewResponseController(w), patience: f.Pace.Patience}
-	// The server's own deadlines are for calls that end; a stream has one for each write instead.
-	_ = s.rc.SetReadDeadline(time.Time{})
-	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }()
-	f.run(r, s, snap)
+	left, wait, err := s.open(w, r, text)
+	// The first look and the first comment come at drawn moments, or all who watched a hub that was started anew would be told at once, for ever.
+	now := e.now()
+	s.beat, s.reread, s.free = now+draw(s.pace.Beat), now+draw(s.pace.Reread), now+int64(s.pace.Gap)
+	e.told(s, left, err)
+	wait()
 	return nil
 }
 
-func (f Feed) read(ctx context.Context) (Snapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, slowRead)
-	defer cancel()
-	return f.Read(ctx)
+func draw(d time.Duration) int64 { return int64(rand.N(d)) } //nolint:gosec // jitter needs no secrecy
+
+// eventID reads the id of an event; ok is false for one that no hub gave, and then the whole state is news.
+func eventID(s string) (id uint64, ok bool) {
+	var b [8]byte
+	if len(s) != 2*len(b) {
+		return 0, false
+	}
+	_, err := hex.Decode(b[:], []byte(s))
+	return binary.BigEndian.Uint64(b[:]), err == nil
 }
 
-func (f Feed) run(r *http.Request, s *stream, snap Snapshot) {
-	pace := f.Pace
-	last := r.Header.Get("Last-Event-ID")
-	if s.write(fmt.Sprintf("retry: %d\n\n", reconnect.Milliseconds())) != nil || f.send(s, snap, &last) != nil {
-		return
+// stream is one open stream. What is above busy belongs to whoever has the stream; what is below is guarded by the collection's lock.
+type stream struct {
+	e    *Streams
+	name string
+	read func(ctx context.Context, b []byte) ([]byte, Snapshot, error)
+	quit func() // ends the subscription
+	out  outlet
+	rest *sequel // of the call, where the connection was taken over
+	pace Pace
+
+	last  uint64 // the id of the last event
+	told  bool   // there was one
+	bytes int64
+
+	beat, reread, free int64 // the next comment, the next look, the end of the gap after an event; read under the lock, written by who has it
+	line               bool
+
+	busy    bool // somebody has it
+	slow    bool // and waits for its reader
+	changed bool
+	stirred bool // the line changed while somebody had it
+	gone    bool // the reader is
+	at      int  // its slot
+}
+
+// due is when something is to be done.
+func (s *stream) due() int64 {
+	look := s.reread
+	if s.changed {
+		look = 0
 	}
-	// The first look comes at a drawn moment, or all who watched a hub that was started anew would look at once, for ever.
-	beat, reread := time.NewTicker(pace.Beat), time.NewTimer(rand.N(pace.Reread)) //nolint:gosec // jitter needs no secrecy
-	defer beat.Stop()
-	defer reread.Stop()
-	gap := time.After(pace.Gap)
-	for changed, look := false, false; ; {
-		line := f.Line
-		if !snap.Line {
-			line = nil
-		}
-		select {
-		case <-r.Context().Done():
-			return
-		case <-f.Stop:
-			return
-		case <-beat.C:
-			if s.write(": still here\n\n") != nil {
-				return
-			}
-		case <-gap:
-			gap = nil
-		case <-f.Own:
-			changed = true
-		case <-line:
-			changed = true
-		case <-reread.C:
-			look = true
-			reread.Reset(pace.Reread)
-		}
-		if !changed && !look || gap != nil {
-			continue
-		}
-		told := last
-		fresh, err := f.read(r.Context())
-		if final(err) {
-			return
-		}
-		if err == nil {
-			snap = fresh
-			if f.send(s, snap, &last) != nil {
-				return
-			}
-		}
-		// A look that found nothing new must not hold back the change that comes right after it.
-		if changed || last != told {
-			gap = time.After(pace.Gap)
-		}
-		changed, look = false, false
+	return min(s.beat, max(look, s.free))
+}
+
+// duty is what is due for a stream.
+type duty struct {
+	over    bool // it ends
+	gone    bool // because its reader left
+	beat    bool
+	look    bool
+	changed bool // it is looked at because of a change
+}
+
+// tell makes the text that is due, with room before it. An error ends the stream.
+func (s *stream) tell(ctx context.Context, d duty, b []byte) ([]byte, error) {
+	b = append(b, room...)
+	now := s.e.now()
+	if d.beat {
+		b = append(b, ": still here\n\n"...)
+		s.beat = now + int64(s.pace.Beat)
 	}
+	if !d.look {
+		return b, nil
+	}
+	before := len(b)
+	text, err := s.look(ctx, b)
+	if final(err) {
+		return nil, err
+	}
+	now = s.e.now()
+	s.reread = now + int64(s.pace.Reread)
+	// A look that found nothing new must not hold back the change that comes right after it.
+	if d.changed || len(text) > before {
+		s.free = now + int64(s.pace.Gap)
+	}
+	return text, nil
 }
 
 // final reports whether reading again cannot go better.
@@ -150,29 +180,24 @@ func final(err error) bool {
 	return errors.As(err, &e) && e.Code != hub.CodeUnavailable && e.Code != hub.CodeInternal
 }
 
-// send tells a snapshot unless the reader has it already.
-func (f Feed) send(s *stream, snap Snapshot, last *string) error {
-	if snap.ID == *last {
-		return nil
+// look reads the state and appends it as an event, unless the reader has it already.
+func (s *stream) look(ctx context.Context, b []byte) ([]byte, error) {
+	begin := len(b)
+	b = append(b, "id: "...)
+	id := len(b)
+	b = append(b, "0000000000000000\nevent: "...)
+	b = append(append(b, s.name...), "\ndata: "...)
+	text, snap, err := s.read(ctx, b)
+	if err != nil {
+		return b[:begin], err
 	}
-	*last = snap.ID
-	var b strings.Builder
-	fmt.Fprintf(&b, "id: %s\nevent: %s\ndata: %s\n\n", snap.ID, f.Name, snap.Data)
-	return s.write(b.String())
-}
-
-type stream struct {
-	w        http.ResponseWriter
-	rc       *http.ResponseController
-	patience time.Duration
-}
-
-func (s *stream) write(text string) error {
-	if err := s.rc.SetWriteDeadline(time.Now().Add(s.patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
+	s.line = snap.Line
+	if s.told && snap.ID == s.last {
+		return b[:begin], nil
 	}
-	if _, err := s.w.Write([]byte(text)); err != nil {
-		return err
-	}
-	return s.rc.Flush()
+	s.last, s.told = snap.ID, true
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], snap.ID)
+	hex.Encode(text[id:], raw[:])
+	return append(text, "\n\n"...), nil
 }

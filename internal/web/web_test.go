@@ -2,18 +2,12 @@ package web_test
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -147,91 +141,5 @@ func TestTraceparent(t *testing.T) {
 		if got != want {
 			t.Errorf("%q: %q", h, got)
 		}
-	}
-}
-
-// At most two events a second, also where a slow reading of the state is followed by a quick one.
-func TestEventsKeepTheirDistance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, leave := context.WithTimeout(t.Context(), time.Minute)
-		defer leave()
-		var told []time.Time
-		n := 0
-		f := web.Feed{Name: "status", Pace: web.Pace{Reread: time.Millisecond}, Read: func(context.Context) (web.Snapshot, error) {
-			if n++; n%2 == 0 {
-				<-time.After(400 * time.Millisecond) // the bubble's clock: it takes no time
-			}
-			told = append(told, time.Now())
-			return web.Snapshot{ID: strconv.Itoa(n), Data: []byte("x")}, nil
-		}}
-		if err := f.Serve(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)); err != nil {
-			t.Error(err)
-		}
-		for i := 1; i < len(told); i++ {
-			if d := told[i].Sub(told[i-1]); d < 500*time.Millisecond {
-				t.Errorf("event %d comes %s after the one before", i, d)
-			}
-		}
-		if len(told) < 50 {
-			t.Errorf("only %d events in a minute", len(told))
-		}
-	})
-}
-
-// One who does not read is cut off by the deadline of a write, and holds nobody else up.
-func TestSlowReaderIsCutOff(t *testing.T) {
-	var n atomic.Int64
-	line := strings.Repeat("x", 1<<20)
-	done := make(chan struct{})
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(done)
-		f := web.Feed{Name: "status", Pace: web.Pace{Gap: time.Millisecond, Reread: time.Millisecond, Patience: 200 * time.Millisecond}, Read: func(context.Context) (web.Snapshot, error) {
-			return web.Snapshot{ID: time.Now().String(), Data: []byte(line)}, nil
-		}}
-		if err := f.Serve(w, r); err != nil {
-			t.Error(err)
-		}
-		n.Add(1)
-	}))
-	t.Cleanup(srv.Close)
-	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(srv.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-done: // though the connection is still open, and nothing was read
-	case <-time.After(time.Minute):
-		t.Error("the stream waits for its reader for ever")
-	}
-}
-
-// A refusal before the first event is an ordinary answer; later a passing fault is passed over, and a final one ends the stream.
-func TestFeedErrors(t *testing.T) {
-	gone := hub.E(hub.CodeUnauthenticated, "no", "")
-	first := web.Feed{Read: func(context.Context) (web.Snapshot, error) { return web.Snapshot{}, gone }}
-	w := httptest.NewRecorder()
-	if err := first.Serve(w, httptest.NewRequest(http.MethodGet, "/", nil)); !errors.Is(err, gone) || w.Body.Len() > 0 {
-		t.Error(err, w.Body)
-	}
-	steps := []func() (web.Snapshot, error){
-		func() (web.Snapshot, error) { return web.Snapshot{ID: "1", Data: []byte("a")}, nil },
-		func() (web.Snapshot, error) { return web.Snapshot{}, hub.Unavailable(nil) },
-		func() (web.Snapshot, error) { return web.Snapshot{}, context.DeadlineExceeded },
-		func() (web.Snapshot, error) { return web.Snapshot{ID: "1", Data: []byte("a")}, nil },
-		func() (web.Snapshot, error) { return web.Snapshot{ID: "2", Data: []byte("b")}, nil },
-		func() (web.Snapshot, error) { return web.Snapshot{}, gone },
-	}
-	i := -1
-	f := web.Feed{Name: "status", Pace: web.Pace{Gap: time.Microsecond, Reread: time.Millisecond}, Read: func(context.Context) (web.Snapshot, error) { i++; return steps[i]() }}
-	w = httptest.NewRecorder()
-	if err := f.Serve(w, httptest.NewRequest(http.MethodGet, "/", nil)); err != nil {
-		t.Error(err)
-	}
-	if got := w.Body.String(); got != "retry: 2000\n\nid: 1\nevent: status\ndata: a\n\nid: 2\nevent: status\ndata: b\n\n" {
-		t.Errorf("%q", got)
 	}
 }

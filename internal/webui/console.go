@@ -177,9 +177,9 @@ func (u *ui) showLine(w http.ResponseWriter, r *http.Request, a hub.Actor, f lin
 }
 
 func (u *ui) lineEvents(w http.ResponseWriter, r *http.Request, _ hub.Actor) error {
-	f := readFilter(r.URL.Query())
+	f, session := readFilter(r.URL.Query()), u.Cookies.Read(r)
 	return u.stream(w, r, part{life: consoleLife, make: func(ctx context.Context) (piece, error) {
-		a, err := u.Service.SessionActor(ctx, u.Cookies.Read(r)) // again: who logged out elsewhere sees nothing more
+		a, err := u.Service.SessionActor(ctx, session) // again: who logged out elsewhere sees nothing more
 		if err != nil {
 			return piece{}, err
 		}

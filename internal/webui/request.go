@@ -70,9 +70,9 @@ func (u *ui) showRequest(w http.ResponseWriter, r *http.Request, a hub.Actor, pr
 }
 
 func (u *ui) requestEvents(w http.ResponseWriter, r *http.Request, _ hub.Actor) error {
-	id := r.PathValue("id")
+	id, session := r.PathValue("id"), u.Cookies.Read(r)
 	return u.stream(w, r, part{own: id, life: consoleLife, make: func(ctx context.Context) (piece, error) {
-		a, err := u.Service.SessionActor(ctx, u.Cookies.Read(r))
+		a, err := u.Service.SessionActor(ctx, session)
 		if err != nil {
 			return piece{}, err
 		}

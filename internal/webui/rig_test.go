@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -81,9 +82,12 @@ func newEmptyRig(t testing.TB) *rig {
 	log := slog.New(slog.NewJSONHandler(r.log, nil))
 	streams, endStreams := context.WithCancel(context.Background())
 	pages := http.NewServeMux()
-	srv := httptest.NewServer(pages)
+	srv := httptest.NewUnstartedServer(pages)
+	conns := &connections{Listener: srv.Listener}
+	srv.Listener = conns
+	srv.Start()
 	t.Cleanup(func() { endStreams(); srv.Close() })
-	r.URL, r.cut = srv.URL, srv.CloseClientConnections
+	r.URL, r.cut = srv.URL, conns.cut
 	r.Service = hub.New(hub.Deps{
 		Store: st, Jobs: r.jobs, Catalogs: r.cats, Providers: map[string]hub.Provider{files.Name(): files}, Default: files.Name(),
 		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: tokens{}, Passwords: passwords{auth.NewHasherForTests()}, Events: newBus(),
@@ -91,7 +95,7 @@ func newEmptyRig(t testing.TB) *rig {
 	})
 	r.jobs.SetHandler(r.Service)
 	ui := webui.New(webui.Options{
-		Service: r.Service, Log: log, Cookies: web.NewCookies(srv.URL), Version: "test", Stop: streams.Done(),
+		Service: r.Service, Log: log, Cookies: web.NewCookies(srv.URL), Version: "test", Streams: web.NewStreams(streams, r.Service, log),
 		Refuse: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, string(hub.CodeOf(err)), http.StatusTeapot)
 		},
@@ -118,8 +122,13 @@ func (r *rig) signUp(email, company, plan string) hub.SignedUp {
 // reach waits until the request is in the state.
 func (r *rig) reach(id string, s hub.State) {
 	r.t.Helper()
-	changed, stop := r.Service.Subscribe(id)
-	defer stop()
+	changed := make(chan struct{}, 1)
+	defer r.Service.Subscribe(id, func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})()
 	over := time.After(patience)
 	for {
 		req, err := r.Service.Request(r.t.Context(), id)
@@ -211,39 +220,62 @@ type noMail struct{}
 
 func (noMail) Send(context.Context, string, hub.Letter) error { return nil }
 
+// connections remembers the connections of a server, also those that streams took over.
+type connections struct {
+	net.Listener
+	mu  sync.Mutex
+	all []net.Conn
+}
+
+func (c *connections) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.all = append(c.all, conn)
+	}
+	return conn, err
+}
+
+// cut breaks them, as a network does.
+func (c *connections) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.all {
+		_ = conn.Close()
+	}
+	c.all = nil
+}
+
 // bus is hub.Events within this process.
 type bus struct {
 	mu  sync.Mutex
-	sub map[string]map[chan struct{}]bool
+	sub map[string]map[*func()]bool
 }
 
-func newBus() *bus { return &bus{sub: map[string]map[chan struct{}]bool{}} }
+func newBus() *bus { return &bus{sub: map[string]map[*func()]bool{}} }
 
 func (b *bus) Publish(topics ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, t := range topics {
-		for ch := range b.sub[t] {
-			select {
-			case ch <- struct{}{}:
-			default:
-			}
+		for changed := range b.sub[t] {
+			(*changed)()
 		}
 	}
 }
 
-func (b *bus) Subscribe(topic string) (<-chan struct{}, func()) {
+func (b *bus) Subscribe(topic string, changed func()) (cancel func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	ch := make(chan struct{}, 1)
 	if b.sub[topic] == nil {
-		b.sub[topic] = map[chan struct{}]bool{}
+		b.sub[topic] = map[*func()]bool{}
 	}
-	b.sub[topic][ch] = true
-	return ch, func() {
+	b.sub[topic][&changed] = true
+	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		delete(b.sub[topic], ch)
+		delete(b.sub[topic], &changed)
 	}
 }
 

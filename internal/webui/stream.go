@@ -3,7 +3,7 @@ package webui
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -46,35 +46,27 @@ type fragment struct {
 // shows already.
 func (u *ui) stream(w http.ResponseWriter, r *http.Request, p part) error {
 	begun := time.Now()
-	f := web.Feed{Name: "fragment", Stop: u.Stop, Pace: web.Pace{Gap: fragmentGap}}
-	if p.own != "" {
-		ch, stop := u.Service.Subscribe(p.own)
-		defer stop()
-		f.Own = ch
-	}
-	ch, stop := u.Service.Subscribe(hub.TopicLine)
-	defer stop()
-	f.Line = ch
-	f.Read = func(ctx context.Context) (web.Snapshot, error) {
+	f := web.Feed{Name: "fragment", Topic: p.own, Pace: web.Pace{Gap: fragmentGap}}
+	f.Read = func(ctx context.Context, b []byte) ([]byte, web.Snapshot, error) {
 		if p.life > 0 && time.Since(begun) > p.life {
-			return snapshot(fragment{Pause: true}, false)
+			return snapshot(b, fragment{Pause: true}, false)
 		}
 		now, err := p.make(ctx)
 		if err != nil {
-			return web.Snapshot{}, err
+			return nil, web.Snapshot{}, err
 		}
-		return snapshot(fragment{HTML: string(now.html), Why: now.why, Last: now.last}, now.line)
+		return snapshot(b, fragment{HTML: string(now.html), Why: now.why, Last: now.last}, now.line)
 	}
-	return f.Serve(w, r)
+	return u.Streams.Serve(w, r, f)
 }
 
 // snapshot is a fragment as an event. The reason of a change is no part of its digest: that it needs saying no longer is not news.
-func snapshot(f fragment, line bool) (web.Snapshot, error) {
+func snapshot(b []byte, f fragment, line bool) ([]byte, web.Snapshot, error) {
 	data, err := json.Marshal(f)
 	sum := sha256.New()
 	_, _ = io.WriteString(sum, f.HTML) // a digest takes everything
 	_, _ = sum.Write([]byte{bit(f.Last), bit(f.Pause)})
-	return web.Snapshot{ID: hex.EncodeToString(sum.Sum(nil)[:8]), Data: data, Line: line}, err
+	return append(b, data...), web.Snapshot{ID: binary.BigEndian.Uint64(sum.Sum(nil)), Line: line}, err
 }
 
 func bit(b bool) byte {

@@ -349,11 +349,11 @@ func TestEveryReasonHasWords(t *testing.T) {
 			t.Errorf("%s has none", code)
 		}
 	}
-	a, err := snapshot(fragment{HTML: "x", Why: "y"}, true)
+	_, a, err := snapshot(nil, fragment{HTML: "x", Why: "y"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := snapshot(fragment{HTML: "x"}, true); err != nil || a.ID != b.ID {
+	if _, b, err := snapshot(nil, fragment{HTML: "x"}, true); err != nil || a.ID != b.ID {
 		t.Errorf("a reason that is said would be sent again as news: %v", err)
 	}
 }

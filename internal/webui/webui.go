@@ -9,13 +9,13 @@ import (
 	"github.com/kitshub/kitshub/internal/web"
 )
 
-// Options is what the pages work with; Service and Log are needed.
+// Options is what the pages work with; Service, Log and Streams are needed.
 type Options struct {
 	Service *hub.Service
 	Log     *slog.Logger
 	Cookies web.Cookies
-	Version string          // shown at the foot of each page
-	Stop    <-chan struct{} // closed when the server is going down, so that open pages come back to the next one; may be nil
+	Version string       // shown at the foot of each page
+	Streams *web.Streams // carries what keeps open pages fresh
 	// Refuse answers programs (those that do not accept HTML) in the form of the API where a page would say what went wrong. Without it they
 	// get the page too.
 	Refuse func(w http.ResponseWriter, r *http.Request, err error)
