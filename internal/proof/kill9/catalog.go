@@ -27,9 +27,10 @@ INSERT INTO proof_place
 SELECT CASE WHEN coalesce(file, '') = '' OR instr(file, '/ten_') > 0 THEN 1 END FROM pragma_database_list WHERE name = 'main';
 `
 
+// guardPostgres does the same where a template is being built.
 const guardPostgres = `CREATE TABLE proof_effects (step TEXT NOT NULL);
 CREATE TABLE proof_place (in_a_tenant INTEGER NOT NULL);
-INSERT INTO proof_place VALUES (1);
+INSERT INTO proof_place SELECT CASE WHEN current_database() LIKE '%\_b\_%' THEN NULL ELSE 1 END;
 `
 
 func effectName(i int) string { return fmt.Sprintf("%04d_effect", i+effectsBefore+1) }

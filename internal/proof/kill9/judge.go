@@ -85,7 +85,9 @@ func (v *victim) judge(ctx context.Context, l *load, judge *inspect.Judge, res *
 	}
 	matchListing(promises, l.record.survived, listed, res)
 	matchRows(promises, requests, tenants, res)
-	matchFiles(v.opts.DataDir, tenants, res)
+	if v.cluster == nil {
+		matchFiles(v.opts.DataDir, tenants, res)
+	}
 	verify(ctx, promises, judge, res)
 	return nil
 }
@@ -105,7 +107,7 @@ func (l *load) askCustomers(ctx context.Context, promises []*promise, res *Resul
 		}
 		conn, err := l.public.Reveal(ctx, p.token)
 		if err == nil {
-			p.file, err = conn.File()
+			p.place, err = conn.Place()
 		}
 		if err != nil {
 			res.Violate("%s (%s) cannot have the connection details: %v", p.Email, p.id, err)
@@ -227,16 +229,16 @@ func verify(ctx context.Context, promises []*promise, judge *inspect.Judge, res 
 	var mu sync.Mutex
 	want := effectTimes()
 	eachOf(promises, func(p *promise) {
-		if p.file == "" {
+		if p.place == "" {
 			return
 		}
-		wrong, err := judge.Tenant(ctx, p.file, judge.PlanFeatures(p.Plan))
+		wrong, err := judge.Tenant(ctx, p.place, judge.PlanFeatures(p.Plan))
 		if err != nil {
 			res.Violate("the database of %s (%s): %v", p.Email, p.Plan, err)
 			return
 		}
 		if p.Plan == stepwise {
-			times, err := inspect.Effects(ctx, p.file, `SELECT step, '' FROM proof_effects`)
+			times, err := inspect.Effects(ctx, p.place, `SELECT step, '' FROM proof_effects`)
 			if err != nil || !maps.Equal(times, want) {
 				wrong = append(wrong, fmt.Sprintf("its steps ran %v times (%v)", times, err))
 			}

@@ -34,6 +34,10 @@ type Result struct {
 	Survived      int            `json:"unacked_but_there"`
 	Verified      int            `json:"verified"`
 	DrainMS       int64          `json:"drain_ms"` // from the last start until everybody was ready
+
+	// Of a run on Postgres.
+	KillsByHalf map[string]int `json:"kills_by_half_made,omitempty"` // kills after which something half made of that kind was on the cluster
+	SettledMS   int64          `json:"settled_ms,omitempty"`         // from the last start until nothing was on the cluster that belongs to nobody
 }
 
 // What is asked of the kills themselves; fewer kills than enoughKills cannot be asked to meet every state.
@@ -53,12 +57,13 @@ type victim struct {
 	opts    drive.Options
 	hub     *drive.Hub
 	db      *database
+	cluster *cluster // where hub and tenants are, on Postgres
 	cleanup []func() error
 }
 
 // Run kills a hub o.N times.
 func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
-	res := &Result{KillsByState: map[string]int{}}
+	res := &Result{KillsByState: map[string]int{}, KillsByHalf: map[string]int{}}
 	res.Begin("kill9", o)
 	v, judge, err := prepare(ctx, o)
 	defer func() { err = errors.Join(err, v.tearDown()) }()
@@ -80,6 +85,11 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 		return res, err
 	}
 	res.DrainMS = time.Since(begun).Milliseconds()
+	if v.cluster != nil {
+		if err := v.settle(ctx, res); err != nil {
+			return res, err
+		}
+	}
 	if err := v.judge(ctx, l, judge, res); err != nil {
 		return res, err
 	}
@@ -110,20 +120,21 @@ func prepare(ctx context.Context, o check.Options) (v *victim, judge *inspect.Ju
 	}
 	v.opts = drive.Options{Binary: binary, DataDir: filepath.Join(dir, "data"), Env: []string{"CATALOG_DIR=" + folder}}
 	v.db = &database{dir: dir, file: filepath.Join(v.opts.DataDir, "hub.db")}
+	judge = inspect.NewJudge(files)
 	if o.Engine == check.Postgres {
-		url, stop, err := throwawayPostgres(ctx, o.Log)
-		if err != nil {
+		if v.cluster, err = newCluster(ctx, o.Log); err != nil {
 			return v, nil, err
 		}
-		v.cleanup = append(v.cleanup, stop)
-		v.db.url = url
-		v.opts.Env = append(v.opts.Env, "DATABASE_URL="+url, "TENANT_PROVIDER=sqlite")
+		v.cleanup = append(v.cleanup, v.cluster.close)
+		v.db.url = v.cluster.superHub
+		v.opts.Env = append(v.opts.Env, "DATABASE_URL="+v.cluster.hub)
+		judge = inspect.NewPostgresJudge(files, v.cluster.server)
 	}
 	if v.opts.Listen, err = drive.FreeAddr(); err != nil {
 		return v, nil, err
 	}
 	v.hub, err = drive.Start(ctx, v.opts)
-	return v, inspect.NewJudge(files), err
+	return v, judge, err
 }
 
 func (v *victim) tearDown() error {
@@ -143,7 +154,7 @@ func (v *victim) startLoad(ctx context.Context, o check.Options, res *Result) (*
 		return nil, err
 	}
 	l := &load{
-		report: &res.Report, record: &record{survived: map[string]bool{}}, traffic: newTraffic(), provider: check.SQLite, seed: o.Seed,
+		report: &res.Report, record: &record{survived: map[string]bool{}}, traffic: newTraffic(o.Engine), provider: o.Engine, seed: o.Seed,
 		public: drive.NewClient(v.hub.URL, customersAtOnce), oper: drive.NewClient(v.hub.URL, operatorsAtOnce),
 		plans:  []string{"starter", "starter", "basic", "professional", "enterprise", "enterprise", stepwise, stepwise},
 		manual: map[string]bool{"enterprise": true}, claims: make(chan string, 1000),
@@ -160,6 +171,7 @@ func (v *victim) startLoad(ctx context.Context, o check.Options, res *Result) (*
 // of calls begins, and a little later the hub dies. After every 25th kill the start itself is killed, too.
 const (
 	aimEvery     = 2
+	aimAtCreate  = 4  // on Postgres, where making a database is several statements that no transaction covers
 	fewKills     = 10 // so few are all aimed: chance alone would seldom find a gap between steps
 	workAtMost   = 350 * time.Millisecond
 	volleyAtMost = 15 * time.Millisecond
@@ -174,7 +186,11 @@ func (v *victim) kills(ctx context.Context, o check.Options, l *load, res *Resul
 	var inflight []int
 	var restarts []int64
 	for i := range o.N {
-		if i%aimEvery == 0 || o.N < fewKills {
+		if v.cluster != nil && i%aimAtCreate == 1 {
+			if err := l.meetCreate(ctx, r, i); err != nil {
+				return err
+			}
+		} else if i%aimEvery == 0 || o.N < fewKills {
 			if err := l.meetBetweenSteps(ctx, r, i); err != nil {
 				return err
 			}
@@ -196,6 +212,15 @@ func (v *victim) kills(ctx context.Context, o check.Options, l *load, res *Resul
 		for s, n := range states {
 			if n > 0 {
 				res.KillsByState[s]++
+			}
+		}
+		if v.cluster != nil {
+			half, err := v.cluster.halfMade(ctx)
+			if err != nil {
+				return fmt.Errorf("look at the cluster of the dead hub: %w", err)
+			}
+			for kind := range half {
+				res.KillsByHalf[kind]++
 			}
 		}
 		if i%startEvery == startEvery-1 {
@@ -260,6 +285,9 @@ func (r *Result) demands(o check.Options) {
 				r.Violate("no kill met a request that was %s", s)
 			}
 		}
+	}
+	if o.Engine == check.Postgres && r.Done >= enoughKills && len(r.KillsByHalf) == 0 {
+		r.Violate("no kill left anything half made on the cluster, so none of them shows that it is cleaned up")
 	}
 	if r.Acked == 0 {
 		r.Violate("no sign-up was acknowledged")

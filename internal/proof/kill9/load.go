@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -146,6 +147,38 @@ func (l *load) signUp(ctx context.Context, s drive.SignUp, key string) {
 	}
 }
 
+// meetCreate comes back when the database of a customer who signs up for it has just begun to be made, and a drawn moment has passed, or after a
+// while without it.
+func (l *load) meetCreate(ctx context.Context, r *rand.Rand, kill int) error {
+	email := fmt.Sprintf("k%d-make-%d@proof.example", l.seed, kill)
+	l.signUp(ctx, drive.SignUp{Email: email, CompanyName: "Make", ContactName: "Pat Proof", Plan: stepwise}, "")
+	begun := func(s drive.Step) bool { return s.Name == "create" && s.Status != "pending" }
+	deadline := time.NewTimer(meetWithin)
+	defer deadline.Stop()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		p := l.record.of(email)
+		if p == nil { // refused, which is noted
+			return nil
+		}
+		st, err := l.public.Status(ctx, p.token)
+		switch {
+		case err != nil && drive.CodeOf(err) == "":
+			return fmt.Errorf("ask for the status of %s: %w", email, err)
+		case err == nil && slices.ContainsFunc(st.Progress.Steps, begun):
+			return wait(ctx, time.Duration(r.Int64N(int64(makingAtMost))))
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // meetBetweenSteps comes back when the pipeline of the stepwise customer who is longest in the line has just done a step drawn at random, or
 // after a while without one. Where no such customer is left it signs one up. It asks again and again rather than following the stream, whose two events a second are too few for steps of
 // milliseconds.
@@ -192,6 +225,7 @@ const (
 	createAndIdentity = 2
 	lookEvery         = 3 * time.Millisecond
 	meetWithin        = 2 * time.Second
+	makingAtMost      = 80 * time.Millisecond // most of what making a database takes
 )
 
 // offer hands a request to the operators; when they are behind, those who clean up in the end find it in the line.

@@ -4,17 +4,128 @@ package kill9
 
 import (
 	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
 	"fmt"
 	"io"
+	"net/url"
+	"time"
 
+	"github.com/kitshub/kitshub/internal/proof/pgkit"
 	"github.com/kitshub/kitshub/internal/testkit/pgserver"
 )
 
-// throwawayPostgres starts a server that syncs as one in production does.
-func throwawayPostgres(ctx context.Context, log io.Writer) (url string, stop func() error, err error) {
+// cluster is a Postgres that syncs as one in production does, with a role that may make databases and roles and no more, and a database for
+// the hub. The tenants' databases come to lie beside it.
+type cluster struct {
+	server   string // address of the superuser
+	hub      string // of the hub's database with the hub's role
+	superHub string // of the same with the superuser
+	super    *sql.DB
+	own      *sql.DB // the hub's database with the superuser's eyes
+	stop     func() error
+}
+
+const hubName = "kitshub"
+
+func newCluster(ctx context.Context, log io.Writer) (_ *cluster, err error) {
 	s, err := pgserver.Start(ctx, pgserver.Options{Durable: true, Logf: func(format string, args ...any) { fmt.Fprintf(log, format+"\n", args...) }})
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	return s.URL, s.Stop, nil
+	c := &cluster{server: s.URL, stop: s.Stop}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	if c.super, err = sql.Open("pgx", s.URL); err != nil {
+		return nil, err
+	}
+	password := rand.Text()
+	for _, q := range []string{
+		`CREATE ROLE ` + hubName + ` LOGIN CREATEDB CREATEROLE PASSWORD '` + password + `'`,
+		`CREATE DATABASE ` + hubName + ` OWNER ` + hubName,
+	} {
+		if _, err := c.super.ExecContext(ctx, q); err != nil {
+			return nil, err
+		}
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return nil, err
+	}
+	u.Path = "/" + hubName
+	c.superHub = u.String()
+	u.User = url.UserPassword(hubName, password)
+	c.hub = u.String()
+	c.own, err = sql.Open("pgx", c.superHub)
+	return c, err
+}
+
+func (c *cluster) close() error {
+	var errs []error
+	for _, db := range []*sql.DB{c.super, c.own} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(append(errs, c.stop())...)
+}
+
+// halfMade says what a killed hub left between two statements: what kinds of thing, by the marks they should bear.
+func (c *cluster) halfMade(ctx context.Context) (map[string]bool, error) {
+	rows, err := c.super.QueryContext(ctx, `SELECT 'roles without a database' FROM pg_roles r WHERE rolname ~ '^kh[a-z2-7]*_[a-z2-7]{26}_[or]$'
+			AND NOT EXISTS (SELECT FROM pg_database WHERE datname = left(rolname, -2))
+		UNION SELECT CASE WHEN says IS NULL THEN 'a database without a mark' ELSE 'a ' || split_part(says, ':', 2) || ' database' END
+		FROM (SELECT shobj_description(oid, 'pg_database') AS says FROM pg_database WHERE datname ~ '^kh[a-z2-7]*_') d
+		WHERE says IS NULL OR says LIKE 'kitshub:building:%' OR says LIKE 'kitshub:dropping:%'`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	kinds := map[string]bool{}
+	for rows.Next() {
+		var kind string
+		if err := rows.Scan(&kind); err != nil {
+			return nil, err
+		}
+		kinds[kind] = true
+	}
+	return kinds, rows.Err()
+}
+
+// Whatever the last kill left must be gone a minute after the start that followed it.
+const (
+	settledWithin = 60 * time.Second
+	settleLook    = 250 * time.Millisecond
+)
+
+// settle waits until everything on the cluster belongs to somebody, and counts what does not in the end. The hub goes on meanwhile: cleaning up
+// is its own business.
+func (v *victim) settle(ctx context.Context, res *Result) error {
+	w := &pgkit.World{Super: v.cluster.super, Hub: v.cluster.own}
+	for {
+		census, err := w.TakeCensus(ctx)
+		if err != nil {
+			return err
+		}
+		faults, since := census.Judge(), time.Since(v.hub.Started)
+		if faults.Count() == 0 {
+			res.SettledMS = since.Milliseconds()
+			return nil
+		}
+		if since > settledWithin {
+			res.Orphans += len(faults.Orphans) + len(faults.Ghosts)
+			res.Duplicated += len(faults.Doubles)
+			for _, f := range faults.All() {
+				res.Violate("%s after the last start: %s", settledWithin, f)
+			}
+			return nil
+		}
+		if err := wait(ctx, settleLook); err != nil {
+			return err
+		}
+	}
 }

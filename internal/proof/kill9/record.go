@@ -1,8 +1,10 @@
 package kill9
 
 import (
+	"slices"
 	"sync"
 
+	"github.com/kitshub/kitshub/internal/proof/check"
 	"github.com/kitshub/kitshub/internal/proof/drive"
 )
 
@@ -33,8 +35,19 @@ type promise struct {
 	drive.SignUp
 	id    string
 	token string
-	file  string // of the tenant's database, once asked for
+	place string // of the tenant's database, once asked for
 	done  bool   // seen to be over; only the killer's own note
+}
+
+// of gives the acknowledged sign-up of an email, or nil.
+func (r *record) of(email string) *promise {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.acked, func(p *promise) bool { return p.Email == email })
+	if i < 0 {
+		return nil
+	}
+	return r.acked[i]
 }
 
 func (r *record) ack(s drive.SignUp, got *drive.SignedUp) {
@@ -71,18 +84,19 @@ type traffic struct {
 	up         bool
 	over       bool // no more calls at all
 	underway   int
-	unanswered int           // calls of this life that got no answer
-	room       int           // sign-ups that may still come in this life before the volley
+	unanswered int // calls of this life that got no answer
+	room       int // sign-ups that may still come in this life before the volley
+	roomByLife int
 	hurry      chan struct{} // closed: call without pause
 	hurrying   bool
 }
 
 // comeByLife bounds the backlog: a hub that dies every other moment works off less than it takes in, and a line that only grows shows less
-// than one that moves.
-const comeByLife = 16
+// than one that moves. A database on Postgres costs some fifty times the work of a file.
+var comeByLife = map[string]int{check.SQLite: 16, check.Postgres: 4}
 
-func newTraffic() *traffic {
-	t := &traffic{hurry: make(chan struct{})}
+func newTraffic(engine string) *traffic {
+	t := &traffic{hurry: make(chan struct{}), roomByLife: comeByLife[engine]}
 	t.changed = sync.NewCond(&t.mu)
 	return t
 }
@@ -91,7 +105,7 @@ func newTraffic() *traffic {
 func (t *traffic) open() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.up, t.unanswered, t.room, t.hurry, t.hurrying = true, 0, comeByLife, make(chan struct{}), false
+	t.up, t.unanswered, t.room, t.hurry, t.hurrying = true, 0, t.roomByLife, make(chan struct{}), false
 	t.changed.Broadcast()
 }
 
