@@ -69,8 +69,13 @@ func (g *ground) tables() (n int) {
 // reach waits until the request is in the state.
 func (r *rig) reach(id string, s hub.State) {
 	r.t.Helper()
-	changed, stop := r.Service.Subscribe(id)
-	defer stop()
+	changed := make(chan struct{}, 1)
+	defer r.Service.Subscribe(id, func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
 	for {
