@@ -179,8 +179,10 @@ func (c *Core) deps(ctx context.Context, instance, home string) (hub.Deps, error
 	if err != nil {
 		return hub.Deps{}, err
 	}
-	brought := external.NewManual(egress.New(egress.Options{Allow: cfg.EgressAllowed}), c.Log)
-	providers := map[string]hub.Provider{files.Name(): files, brought.Name(): brought}
+	wayOut := egress.New(egress.Options{Allow: cfg.EgressAllowed})
+	providers := map[string]hub.Provider{
+		files.Name(): files, external.NameManual: external.NewManual(wayOut, c.Log), external.NameSupabase: external.NewSupabase(wayOut, c.Log),
+	}
 	if c.Clusters, err = openClusters(cfg, v, c.Log); err != nil {
 		return hub.Deps{}, err
 	}

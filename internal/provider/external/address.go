@@ -96,6 +96,9 @@ func parse(raw, field string) (address, []*hub.Error) {
 	}
 	authority, _, _ := strings.Cut(rest, "/")
 	switch host := strings.ToLower(authority[strings.LastIndex(authority, "@")+1:]); {
+	case strings.Count(authority, "@") > 1: // libpq takes the first for the end of the password, others the last
+		r.say(hub.CodeInvalidField, "The connection string is malformed.", form)
+		return address{}, r.wrong
 	case strings.Contains(host, ","):
 		r.say(hub.CodeAddressRefused, "The connection string names several hosts.", "Name one.")
 		return address{}, r.wrong

@@ -81,16 +81,16 @@ func (a address) explain(ctx context.Context, doing string, err error) *fault {
 		return say(hub.CodeAddressRefused, hub.ClassAuth, "", "The address is refused: "+refused.Error()+".", "Use one on the public internet, or have EGRESS_ALLOW_CIDRS allow it.")
 	case code != "":
 		return a.explainCode(code, cause, err)
-	case isTLS(err) != "":
-		return say(hub.CodeConnectionFailed, hub.ClassAuth, "TLS", "There is no TLS as sslmode="+a.sslmode+" asks for: "+isTLS(err)+".", "Correct the server's TLS, or choose another sslmode if you know what that gives away.")
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return say(hub.CodeConnectionFailed, hub.ClassNetwork, "", "The host "+a.host+" is not known.", "Correct its name.")
 	case errors.As(err, &dns):
 		return say(hub.CodeConnectionFailed, hub.ClassNetwork, "", "The name of the host "+a.host+" could not be looked up.", "Try again; if it stays, check the name.")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return say(hub.CodeConnectionFailed, hub.ClassNetwork, "ECONNREFUSED", "Nothing listens at "+at+".", "Check host and port, and that the server is up.")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), ctx.Err() != nil:
 		return say(hub.CodeConnectionFailed, hub.ClassNetwork, "", "There was no answer from "+at+" in time.", "Check host and port, and that its firewall lets the hub in.")
+	case isTLS(err) != "":
+		return say(hub.CodeConnectionFailed, hub.ClassAuth, "TLS", "There is no TLS as sslmode="+a.sslmode+" asks for: "+isTLS(err)+".", "Correct the server's TLS, or choose another sslmode if you know what that gives away.")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return say(hub.CodeConnectionFailed, hub.ClassNetwork, "ECONNREFUSED", "Nothing listens at "+at+".", "Check host and port, and that the server is up.")
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return say(hub.CodeConnectionFailed, hub.ClassNetwork, "", "There is no way from the hub to "+at+".", "Use an address that the hub's network reaches; IPv6 may be missing.")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
