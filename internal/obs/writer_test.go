@@ -100,3 +100,60 @@ func TestWriterTellsErrors(t *testing.T) {
 		}
 	})
 }
+
+// gate lets a write through for each value it is sent.
+type gate struct {
+	outs
+	open chan struct{}
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	<-g.open
+	return g.outs.Write(p)
+}
+
+// A reader of the log that is slow for a moment holds nobody up; one that stays slow holds up who logs, and no line is lost or out of order.
+func TestSlowReaderOfTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate{open: make(chan struct{})}
+		w := NewWriter(&g)
+		line := strings.Repeat("x", gatherMost/4-1) + "\n"
+		written := make(chan int, 100)
+		go func() {
+			for i := range 10 {
+				if _, err := w.Write([]byte(line)); err != nil {
+					t.Error(err)
+				}
+				written <- i
+			}
+		}()
+		synctest.Wait()
+		if len(written) != 0 {
+			t.Error("the first line goes out at once, by who wrote it")
+		}
+		go func() {
+			if _, err := w.Write([]byte("another\n")); err != nil {
+				t.Error(err)
+			}
+			written <- -1
+		}()
+		synctest.Wait()
+		if len(written) != 1 {
+			t.Error("another waits for the slow reader")
+		}
+		g.open <- struct{}{}
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if n := len(written); n < 4 || n > 7 {
+			t.Errorf("%d were written to a reader that read one", n)
+		}
+		close(g.open)
+		time.Sleep(time.Second)
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if all := strings.Join(g.all, ""); len(written) != 11 || strings.Count(all, line) != 10 || strings.Count(all, "another") != 1 {
+			t.Errorf("%d written, %d bytes came out", len(written), len(all))
+		}
+	})
+}
