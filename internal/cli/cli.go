@@ -46,6 +46,7 @@ func Version() string {
 type commands struct {
 	Serve     serveCmd     `cmd:"" help:"Run the hub until it is interrupted."`
 	Demo      demoCmd      `cmd:"" help:"Sign up some customers on a throwaway hub and verify their databases from outside."`
+	Doctor    doctorCmd    `cmd:"" help:"Look whether the hub has what it needs, and say what mends it."`
 	Catalog   catalogCmd   `cmd:"" help:"Check and show plans and features."`
 	Requests  requestsCmd  `cmd:"" help:"Look at the line."`
 	Tenants   tenantsCmd   `cmd:"" help:"Look at the customers' databases."`

@@ -29,17 +29,32 @@ type dialect struct {
 	// clock is a query for the transaction's instant; empty: the process's clock, which is the only one there.
 	clock string
 
+	// countTable counts the tables named $1: one or none.
+	countTable string
+
+	// server asks for version, role, schema, right to make tables, superuser, the most connections and those there are; empty: there is no server.
+	server string
+
 	// notify tells the other hubs of the payload $1 when the transaction commits; empty: there are none.
 	notify string
 }
 
-var sqliteDialect = dialect{name: "sqlite", goose: goose.DialectSQLite3, migrations: "migrations/sqlite"}
+var sqliteDialect = dialect{
+	name: "sqlite", goose: goose.DialectSQLite3, migrations: "migrations/sqlite",
+	countTable: `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1`,
+}
 
 var postgresDialect = dialect{
 	name: "postgres", goose: goose.DialectPostgres, migrations: "migrations/postgres",
 	lockRow: " FOR UPDATE OF r", lockFree: " FOR UPDATE OF r SKIP LOCKED",
 	// The start of the statement, not of the transaction: a transaction may have waited for its connection.
-	clock:  `SELECT to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+	clock:      `SELECT to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+	countTable: `SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1`,
+	server: `
+		SELECT current_setting('server_version_num')::int / 10000, quote_ident(current_user), quote_ident(coalesce(current_schema(), 'public')), coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+		       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+		       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+		       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')`,
 	notify: `SELECT pg_notify('kitshub_line', $1)`,
 }
 

@@ -30,8 +30,8 @@ const (
 	scryptR    = 8
 	scryptP    = 1
 
-	// keyFile is the generated key of a development hub, inside DATA_DIR.
-	keyFile = "encryption.key"
+	// KeyFile is the generated key of a development hub, inside DATA_DIR.
+	KeyFile = "encryption.key"
 )
 
 // Key is what ENCRYPTION_KEY says: 32 random bytes, or a passphrase to be stretched with the salt of the keyring record.
@@ -130,7 +130,7 @@ func (k Key) wrapping(salt []byte) ([]byte, error) {
 
 // generatedKey reads dataDir/encryption.key, and makes it first when it is missing.
 func generatedKey(dataDir string) (Key, error) {
-	path := filepath.Join(dataDir, keyFile)
+	path := filepath.Join(dataDir, KeyFile)
 	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
 		if err := generate(dataDir, path); err != nil {
 			return Key{}, fmt.Errorf("ENCRYPTION_KEY: no key could be generated into DATA_DIR: %w. Make DATA_DIR writable, or set ENCRYPTION_KEY", err)
@@ -147,7 +147,7 @@ func generate(dir, path string) error {
 	}
 	raw := make([]byte, keyBytes)
 	rand.Read(raw)                                 //nolint:errcheck,gosec // never fails since Go 1.24: it ends the process instead
-	f, err := os.CreateTemp(dir, keyFile+".*.tmp") // mode 0600
+	f, err := os.CreateTemp(dir, KeyFile+".*.tmp") // mode 0600
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func TestGeneratedKeyIsMadeOnceEvenInARace(t *testing.T) {
 		}
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 1 || entries[0].Name() != keyFile {
+	if err != nil || len(entries) != 1 || entries[0].Name() != KeyFile {
 		t.Fatalf("%v, %v", entries, err)
 	}
 	if info, err := entries[0].Info(); err != nil || info.Mode().Perm() != 0o600 {
@@ -133,7 +133,7 @@ func TestGeneratedKeyIsMadeOnceEvenInARace(t *testing.T) {
 	if other, err := OpenKey("", t.TempDir(), false); err != nil || bytes.Equal(other.secret, keys[0].secret) {
 		t.Error("the key is not random")
 	}
-	if err := os.Chmod(filepath.Join(dir, keyFile), 0o644); err != nil {
+	if err := os.Chmod(filepath.Join(dir, KeyFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OpenKey("", dir, false); err == nil {

@@ -127,7 +127,7 @@ func unwrap(record []byte, key Key) (*keyring, error) {
 	}
 	clear, err := gcm.Decrypt(record[headerBytes:], record[:headerBytes])
 	if err != nil { // the cause is always "authentication failed" and tells nothing
-		return nil, fmt.Errorf("%w (the key came from %s). Set the key this database was begun with, or restore its %s; nothing was changed", ErrWrongKey, key.source, keyFile)
+		return nil, fmt.Errorf("%w (the key came from %s). Set the key this database was begun with, or restore its %s; nothing was changed", ErrWrongKey, key.source, KeyFile)
 	}
 	if len(clear) < macRootBytes {
 		return nil, fmt.Errorf("%w: it is too short. Restore the hub's database from a backup", ErrKeyringDamaged)
