@@ -50,7 +50,7 @@ func (w *run) perform(ctx context.Context, b *bench, st Step) error {
 	case StepCreate:
 		return w.create(ctx, b)
 	case StepIdentity:
-		if b.sealed.TenantID == b.tenant.Member && b.tenant.Member != "" {
+		if b.tenant.Member != "" && b.sealed.TenantID == b.tenant.Member {
 			return w.s.tenantDB.Reseal(ctx, b.db, d, b.sealed, b.id)
 		}
 		return w.s.tenantDB.Identify(ctx, b.db, d, b.id)

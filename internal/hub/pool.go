@@ -46,8 +46,8 @@ type Member struct {
 	ID             string
 	Plan           string // whose slot it fills; who is given it is decided by Key and CatalogVersion
 	Slot           int    // 0 to the pool's size − 1: one member in each
-	Key            string // TemplateKey of what is in it
-	CatalogVersion string // under which it was checked and probed
+	Key            string // MemberKey of what is in it
+	CatalogVersion string // under which it was probed
 	State          MemberState
 	Backend        Backend
 	Sealed         []byte // Credentials, sealed and bound to this member
@@ -117,7 +117,7 @@ func (s *Service) takeMember(ctx context.Context, u *unit, r *Request, p Provide
 	if err != nil {
 		return Credentials{}, false, nil //nolint:nilerr // the pipeline plans the same steps, and says so where people see it
 	}
-	m, found, err := u.LockReadyMember(ctx, p.Name(), TemplateKey(p.Dialect(), steps), cat.Version)
+	m, found, err := u.LockReadyMember(ctx, p.Name(), MemberKey(p.Dialect(), steps), cat.Version)
 	plan := r.Plan
 	if err == nil {
 		u.then(func() {

@@ -32,7 +32,7 @@ func wantPool(t *testing.T, r *hubtest.Rig, size int) {
 		steps, err := hub.PlanSteps(r.Catalog(), p.Features, hub.Postgres)
 		fine(t, err)
 		if m.State != hub.MemberReady || m.ReadyAt == nil || m.Worker != "" || m.Failure != nil || m.CatalogVersion != r.Catalog().Version ||
-			m.Key != hub.TemplateKey(hub.Postgres, steps) || m.Slot >= size {
+			m.Key != hub.MemberKey(hub.Postgres, steps) || m.Slot >= size {
 			t.Errorf("member %+v", m)
 		}
 		equal(t, "owner of the database at "+m.Backend.Place, on[m.Backend.Place], m.ID)

@@ -153,6 +153,12 @@ type bench struct {
 	writtenAt time.Time // by the process's clock
 }
 
+// fromPool reports that the database came out of the pool just now, so that the checks have passed on what is in it, under this catalog, and
+// nobody could reach it since.
+func (b *bench) fromPool() bool {
+	return b.tenant.Member != "" && b.sealed.TenantID == b.tenant.Member && b.sealed.CatalogVersion == b.id.CatalogVersion
+}
+
 // plan fills in what follows from the tenant and the catalog.
 func (b *bench) plan(s *Service, cat *Catalog, r *Request) (err error) {
 	if b.provider, err = s.provider(b.tenant.Backend.Provider); err != nil {
@@ -193,6 +199,10 @@ func (w *run) migrate(ctx context.Context, b *bench) error {
 			if rec.Status != StepDone {
 				b.finished(i, w.s.now())
 			}
+			continue
+		}
+		if st.Kind == StepCheck && b.fromPool() {
+			b.finished(i, w.s.now())
 			continue
 		}
 		b.began(i, w.s.now())

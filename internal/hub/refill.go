@@ -169,7 +169,7 @@ func (k *poolKeeper) nextTry(pause time.Duration) time.Duration {
 // want is what a plan's members have to be.
 type want struct {
 	plan    string
-	key     string
+	key     string // MemberKey
 	version string
 	steps   []Step
 }
@@ -182,7 +182,7 @@ func (s *Service) wants(cat *Catalog) (map[string]want, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[p.ID] = want{p.ID, TemplateKey(d, steps), cat.Version, steps}
+		out[p.ID] = want{p.ID, MemberKey(d, steps), cat.Version, steps}
 	}
 	return out, nil
 }
@@ -519,7 +519,7 @@ func (k *poolKeeper) dropTemplates(ctx context.Context, s *Service, cat *Catalog
 	}
 	var keep []string
 	for _, w := range wants {
-		keep = append(keep, w.key)
+		keep = append(keep, TemplateKey(d, w.steps))
 	}
 	for _, features := range sets {
 		if steps, err := PlanSteps(cat, features, d); err == nil { // of a feature that is gone no template can be built

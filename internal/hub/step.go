@@ -107,12 +107,20 @@ func PlanSteps(c *Catalog, features []string, d Dialect) ([]Step, error) {
 	return append(steps, Step{Name: "probe", Kind: StepProbe, Title: "Try it as you would"}), nil
 }
 
+// MemberKey is the digest of all scripts that a member of the pool has been through, the checks among them: equal key, equal content, equally
+// checked.
+func MemberKey(d Dialect, steps []Step) string {
+	return digestSteps(d, steps, func(s Step) bool { return s.Source.Checksum != "" })
+}
+
 // TemplateKey is the digest of the steps that a template of this plan holds: equal key, equal content.
-func TemplateKey(d Dialect, steps []Step) string {
+func TemplateKey(d Dialect, steps []Step) string { return digestSteps(d, steps, Step.InLedger) }
+
+func digestSteps(d Dialect, steps []Step, counts func(Step) bool) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", d)
 	for _, s := range steps {
-		if s.InLedger() {
+		if counts(s) {
 			fmt.Fprintf(h, "%s %s\n", s.Name, s.Source.Checksum)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
-const memberColumns = `r.id, r.provider, r.plan, r.slot, r.template_key, r.catalog_version, r.state, r.place, r.generation, r.sealed, r.secret_version,
+const memberColumns = `r.id, r.provider, r.plan, r.slot, r.content_key, r.catalog_version, r.state, r.place, r.generation, r.sealed, r.secret_version,
 	r.worker, r.fence, r.failure, r.policy_at, r.created_at, r.ready_at`
 
 const memberSelect = `SELECT ` + memberColumns + ` FROM pool_members r`
@@ -25,7 +25,7 @@ func scanMember(row interface{ Scan(...any) error }) (*hub.Member, error) {
 // InsertMember implements hub.PoolStore.
 func (t *Tx) InsertMember(ctx context.Context, m *hub.Member) (bool, error) {
 	res, err := t.tx.ExecContext(ctx, `
-		INSERT INTO pool_members (id, provider, plan, slot, template_key, catalog_version, state, place, generation, sealed, secret_version,
+		INSERT INTO pool_members (id, provider, plan, slot, content_key, catalog_version, state, place, generation, sealed, secret_version,
 			worker, fence, failure, policy_at, created_at, ready_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 		ON CONFLICT (provider, plan, slot) WHERE state <> 'discarding' DO NOTHING`,
@@ -53,7 +53,7 @@ func (t *Tx) LockMember(ctx context.Context, id string) (*hub.Member, error) {
 // LockReadyMember implements hub.PoolStore.
 func (t *Tx) LockReadyMember(ctx context.Context, provider, key, catalogVersion string) (*hub.Member, bool, error) {
 	m, err := scanMember(t.tx.QueryRowContext(ctx, memberSelect+`
-		WHERE r.provider = $1 AND r.template_key = $2 AND r.state = 'ready' AND r.catalog_version = $3 ORDER BY r.ready_at, r.id LIMIT 1`+t.d.lockFree,
+		WHERE r.provider = $1 AND r.content_key = $2 AND r.state = 'ready' AND r.catalog_version = $3 ORDER BY r.ready_at, r.id LIMIT 1`+t.d.lockFree,
 		provider, key, catalogVersion))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
@@ -64,7 +64,7 @@ func (t *Tx) LockReadyMember(ctx context.Context, provider, key, catalogVersion 
 // UpdateMember implements hub.PoolStore.
 func (t *Tx) UpdateMember(ctx context.Context, m *hub.Member) error {
 	return changedOne(t.tx.ExecContext(ctx, `
-		UPDATE pool_members SET template_key = $2, catalog_version = $3, state = $4, worker = $5, fence = $6, failure = $7, policy_at = $8, ready_at = $9 WHERE id = $1`,
+		UPDATE pool_members SET content_key = $2, catalog_version = $3, state = $4, worker = $5, fence = $6, failure = $7, policy_at = $8, ready_at = $9 WHERE id = $1`,
 		m.ID, m.Key, m.CatalogVersion, string(m.State), m.Worker, m.Fence, asJSON{m.Failure}, stamp(m.PolicyAt),
 		stampOrNull(m.ReadyAt)))
 }

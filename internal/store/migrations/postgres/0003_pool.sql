@@ -6,7 +6,7 @@ CREATE TABLE pool_members (
     provider        TEXT COLLATE "C" NOT NULL,
     plan            TEXT COLLATE "C" NOT NULL,
     slot            BIGINT NOT NULL,
-    template_key    TEXT COLLATE "C" NOT NULL,
+    content_key     TEXT COLLATE "C" NOT NULL,
     catalog_version TEXT COLLATE "C" NOT NULL,
     state           TEXT COLLATE "C" NOT NULL CHECK (state IN ('preparing', 'ready', 'discarding')),
     place           TEXT COLLATE "C" NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE pool_members (
 );
 -- A plan's pool has so many slots and one member in each, however many hubs fill it.
 CREATE UNIQUE INDEX pool_members_slot ON pool_members (provider, plan, slot) WHERE state <> 'discarding';
-CREATE INDEX pool_members_ready ON pool_members (provider, template_key, ready_at, id) WHERE state = 'ready';
+CREATE INDEX pool_members_ready ON pool_members (provider, content_key, ready_at, id) WHERE state = 'ready';
 -- The member whose database this tenant took, until the database bears the tenant's own seal.
 ALTER TABLE tenants ADD COLUMN member TEXT COLLATE "C" NOT NULL DEFAULT '';
 

@@ -6,7 +6,7 @@ CREATE TABLE pool_members (
     provider        TEXT NOT NULL,
     plan            TEXT NOT NULL,
     slot            INTEGER NOT NULL,
-    template_key    TEXT NOT NULL,
+    content_key     TEXT NOT NULL,
     catalog_version TEXT NOT NULL,
     state           TEXT NOT NULL CHECK (state IN ('preparing', 'ready', 'discarding')),
     place           TEXT NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE pool_members (
 ) STRICT;
 -- A plan's pool has so many slots and one member in each, however many hubs fill it.
 CREATE UNIQUE INDEX pool_members_slot ON pool_members (provider, plan, slot) WHERE state <> 'discarding';
-CREATE INDEX pool_members_ready ON pool_members (provider, template_key, ready_at, id) WHERE state = 'ready';
+CREATE INDEX pool_members_ready ON pool_members (provider, content_key, ready_at, id) WHERE state = 'ready';
 -- The member whose database this tenant took, until the database bears the tenant's own seal.
 ALTER TABLE tenants ADD COLUMN member TEXT NOT NULL DEFAULT '';
 
