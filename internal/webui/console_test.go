@@ -64,7 +64,7 @@ func TestOperatorsWay(t *testing.T) {
 	long := strings.Repeat("ä", 2001)
 	v.post(path+"/notes", "text", long).want(422).has("longer than 2000").holds(long)
 
-	v.post(path+"/credentials", "provider", "nobody").want(422).has(`There is no provider "nobody" here.`)
+	v.post(path+"/credentials", "provider", "nobody").want(422).has("This hub has no such provider.")
 	next := v.fragments(path + "/events")
 	next()
 	r.work()

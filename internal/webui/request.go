@@ -17,7 +17,7 @@ var done = map[string]string{
 	"release":     "Released: it is back in the line, at its old place.",
 	"retry":       "Taken up again.",
 	"cancel":      "Cancelled.",
-	"credentials": "The hub is making the backend.",
+	"credentials": "The backend is being set up.",
 	"notes":       "Notes saved.",
 	"empty":       "Nobody is waiting.",
 	"setup":       "Welcome: you are the first admin. The setup link works no more.",
@@ -39,6 +39,8 @@ type requestView struct {
 	Feed      string
 	MayWork   bool
 	Notes     string // as saved, or as typed when saving was refused
+	Brings    bool   // whether databases can be brought to this hub
+	Bring     *bringView
 }
 
 type auditLine struct {
@@ -52,19 +54,26 @@ func (u *ui) requestPage(w http.ResponseWriter, r *http.Request, a hub.Actor) er
 	return u.showRequest(w, r, a, nil)
 }
 
-func (u *ui) showRequest(w http.ResponseWriter, r *http.Request, a hub.Actor, problem error) error {
+// showRequest shows a request, with why something that was asked for was refused; each of then changes what is shown.
+func (u *ui) showRequest(w http.ResponseWriter, r *http.Request, a hub.Actor, problem error, then ...func(*requestView)) error {
 	v, err := u.requestView(r.Context(), a, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
 	v.Done = done[r.URL.Query().Get("done")]
 	status := http.StatusOK
-	if problem != nil {
-		said := u.refusal(r, problem)
-		v.Problem, status = &said, statusOf(problem)
+	v.Bring = u.bringView(v)
+	if rest := v.bring(r.PostForm, problem); problem != nil {
+		status = statusOf(problem)
+		if said := u.refusal(r, problem); rest != nil {
+			v.Problem = &said
+		}
 		if typed, ok := r.PostForm["text"]; ok {
 			v.Notes = strings.Join(typed, "\n")
 		}
+	}
+	for _, f := range then {
+		f(&v)
 	}
 	return u.render(w, status, "console_request", frame{Title: v.Row.Company, Class: "console", Actor: &a, View: v})
 }
@@ -95,8 +104,7 @@ func (u *ui) requestView(ctx context.Context, a hub.Actor, id string) (requestVi
 		Row: u.row(&r, a, st.AsOf), Status: u.statusView(st, ""), Request: r, Notes: r.Notes, Providers: u.Service.ProviderNames(), MayWork: a.Rank != hub.Support,
 		Feed: "/console/requests/" + url.PathEscape(id) + "/events",
 	}
-	v.Row.Place = st.Position
-	slices.Sort(v.Providers)
+	v.Row.Place, v.Brings = st.Position, len(u.Service.BroughtProviders()) > 0
 	if r.State == hub.Failed {
 		v.Failure = r.Failure
 	}
@@ -164,13 +172,6 @@ func (u *ui) act(name string, move func(context.Context, hub.Actor, string) (*hu
 		_, err := move(r.Context(), a, r.PathValue("id"))
 		return err
 	})
-}
-
-func (u *ui) giveCredentials(w http.ResponseWriter, r *http.Request, a hub.Actor) error {
-	return u.change("credentials", func(r *http.Request, a hub.Actor) error {
-		_, _, err := u.Service.GiveCredentials(r.Context(), a, r.PathValue("id"), hub.Offer{Provider: r.PostForm.Get("provider")})
-		return err
-	})(w, r, a)
 }
 
 func (u *ui) setNotes(w http.ResponseWriter, r *http.Request, a hub.Actor) error {

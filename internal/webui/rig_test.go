@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -15,8 +16,10 @@ import (
 
 	"github.com/kitshub/kitshub/internal/auth"
 	"github.com/kitshub/kitshub/internal/catalog"
+	"github.com/kitshub/kitshub/internal/egress"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/jobs"
+	"github.com/kitshub/kitshub/internal/provider/external"
 	"github.com/kitshub/kitshub/internal/provider/sqlitefile"
 	"github.com/kitshub/kitshub/internal/store"
 	"github.com/kitshub/kitshub/internal/tenantdb"
@@ -88,8 +91,11 @@ func newEmptyRig(t testing.TB) *rig {
 	srv.Start()
 	t.Cleanup(func() { endStreams(); srv.Close() })
 	r.URL, r.cut = srv.URL, conns.cut
+	wayOut := egress.New(egress.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	r.Service = hub.New(hub.Deps{
-		Store: st, Jobs: r.jobs, Catalogs: r.cats, Providers: map[string]hub.Provider{files.Name(): files}, Default: files.Name(),
+		Store: st, Jobs: r.jobs, Catalogs: r.cats, Providers: map[string]hub.Provider{
+			files.Name(): files, external.NameManual: external.NewManual(wayOut, nil), external.NameSupabase: external.NewSupabase(wayOut, nil),
+		}, Default: files.Name(),
 		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: tokens{}, Passwords: passwords{auth.NewHasherForTests()}, Events: newBus(),
 		Meter: meter{}, Mailer: noMail{}, Log: slog.New(slog.DiscardHandler), PublicURL: srv.URL, Instance: "ins_test", Home: "home", Workers: 2,
 	})

@@ -79,6 +79,7 @@ func (u *ui) routes() {
 		"POST /console/requests/{id}/retry":       u.operator(u.act("retry", u.Service.Retry)),
 		"POST /console/requests/{id}/cancel":      u.operator(u.act("cancel", u.Service.Cancel)),
 		"POST /console/requests/{id}/credentials": u.operator(u.giveCredentials),
+		"POST /console/requests/{id}/test":        u.operator(u.testConnection),
 		"POST /console/requests/{id}/notes":       u.operator(u.setNotes),
 		"POST /console/requests/{id}/reveal":      u.operator(u.revealTenant),
 		"/":                                       u.unknown,

@@ -121,6 +121,22 @@ function once(e) {
   if (b?.dataset.busy) b.textContent = b.dataset.busy;
 }
 
+// aside sends a form and shows the answer beside it, so that what was typed stays.
+async function aside(e) {
+  const b = e.submitter;
+  if (!b || !("aside" in b.dataset)) return;
+  e.preventDefault();
+  e.stopImmediatePropagation();
+  if (b.ariaBusy === "true") return;
+  b.ariaBusy = "true";
+  const answer = await fetch(b.formAction, {
+    method: "POST", headers: { "X-Part": "trial", Accept: "text/html" }, body: new URLSearchParams(new FormData(e.target)),
+  }).catch(() => null);
+  b.ariaBusy = "false";
+  if (answer?.headers.get("X-Part") !== "trial") return location.reload(); // logged out, or the hub is gone: the page says which
+  document.getElementById(b.dataset.aside).replaceChildren(parse(await answer.text()));
+}
+
 // copying shows the buttons that need a script.
 function copying(button) {
   button.hidden = false;
@@ -140,6 +156,7 @@ function copying(button) {
 }
 
 localize(document);
+document.addEventListener("submit", aside);
 document.addEventListener("submit", once);
 addEventListener("pageshow", (e) => { // back from the next page: the form may be sent again
   if (e.persisted) for (const f of document.querySelectorAll("form[data-sent]")) delete f.dataset.sent;
