@@ -36,6 +36,8 @@ import (
 //	waitfor TOKEN STATUS           follow the customer's event stream until the request stands there
 //	sql URL QUERY                  ask a tenant's database; rows go to stdout
 //	exits CODE PROGRAM ARG…        run a program that must end with this code
+//
+// $ENGINE is that of the hub's database and of its tenants'; [sqlite] and [postgres] begin what only one of them can do.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"hub": hubCommand, "http": httpCommand, "json": jsonCommand, "waitfor": waitforCommand, "sql": sqlCommand, "exits": exitsCommand,
 }
@@ -271,9 +273,9 @@ func sqlCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sql URL QUERY")
 	}
-	file, err := (&drive.Connection{URL: args[0]}).File()
+	place, err := (&drive.Connection{URL: args[0]}).Place()
 	ts.Check(err)
-	db, err := inspect.Open(file)
+	db, err := inspect.Open(place)
 	ts.Check(err)
 	lines, err := query(db, args[1])
 	ts.Check(errors.Join(err, db.Close()))
@@ -322,7 +324,7 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args[2:]...) //nolint:gosec // the script names it
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "DATA_DIR", "LISTEN_ADDR", "DATABASE_URL", "TENANT_PROVIDER", "CATALOG_DIR", "LOG_LEVEL", "APP_ENV", "ENCRYPTION_KEY"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "DATA_DIR", "LISTEN_ADDR", "DATABASE_URL", "CATALOG_DIR", "LOG_LEVEL", "APP_ENV", "ENCRYPTION_KEY"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 			if engine == "postgres" {
 				server = testkit.ServerURL(t)
 			}
-			testscript.Run(t, params("testdata/script", func(env *testscript.Env) error { return hubEnv(env, engine, server) }))
+			testscript.Run(t, params("testdata/script", engine, func(env *testscript.Env) error { return hubEnv(env, engine, server) }))
 		})
 	}
 }
@@ -38,11 +38,15 @@ func TestScripts(t *testing.T) {
 // TestScriptsWithoutHub runs those in which no hub gets to serve.
 func TestScriptsWithoutHub(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, params("testdata/script/nohub", func(env *testscript.Env) error { return hubEnv(env, "sqlite", "") }))
+	testscript.Run(t, params("testdata/script/nohub", "sqlite", func(env *testscript.Env) error { return hubEnv(env, "sqlite", "") }))
 }
 
-func params(dir string, setup func(*testscript.Env) error) testscript.Params {
-	return testscript.Params{Dir: dir, Setup: setup, Cmds: commands, RequireExplicitExec: true, RequireUniqueNames: true}
+// params lets a script say [sqlite] or [postgres] before what only one engine can do.
+func params(dir, engine string, setup func(*testscript.Env) error) testscript.Params {
+	return testscript.Params{
+		Dir: dir, Setup: setup, Cmds: commands, RequireExplicitExec: true, RequireUniqueNames: true,
+		Condition: func(cond string) (bool, error) { return cond == engine, nil },
+	}
 }
 
 // hubEnv gives a script a place of its own for its hub.
@@ -59,14 +63,13 @@ func hubEnv(env *testscript.Env, engine, server string) error {
 	env.Setenv("LOG_LEVEL", "warn")
 	env.Setenv("TMPDIR", os.TempDir())
 	if engine == "postgres" {
-		db, err := pgserver.CreateDatabase(context.Background(), server, "")
+		home, err := pgserver.CreateHome(context.Background(), server)
 		if err != nil {
 			return err
 		}
-		env.Setenv("DATABASE_URL", db.URL)
-		env.Setenv("TENANT_PROVIDER", "sqlite")
+		env.Setenv("DATABASE_URL", home.URL)
 		env.Defer(func() {
-			if err := db.Drop(context.Background()); err != nil {
+			if err := home.Drop(context.Background()); err != nil {
 				env.T().Log(err)
 			}
 		})

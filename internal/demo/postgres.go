@@ -4,10 +4,7 @@ package demo
 
 import (
 	"context"
-	"crypto/rand"
-	"database/sql"
 	"errors"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,34 +24,11 @@ func throwawayPostgres(ctx context.Context) (d database, err error) {
 	if err != nil {
 		return d, err
 	}
-	d = database{name: "kitshub", server: s.URL, stop: s.Stop}
-	password := rand.Text()
-	if d.url, err = withOwner(ctx, s.URL, d.name, password); err != nil {
+	home, err := pgserver.CreateHome(ctx, s.URL)
+	if err != nil {
 		return d, errors.Join(err, s.Stop())
 	}
-	return d, nil
-}
-
-// withOwner makes a role and a database of the same name that it owns, and gives its address.
-func withOwner(ctx context.Context, server, name, password string) (string, error) {
-	u, err := url.Parse(server)
-	if err != nil {
-		return "", err
-	}
-	db, err := sql.Open("pgx", server)
-	if err != nil {
-		return "", err
-	}
-	for _, q := range []string{
-		`CREATE ROLE ` + name + ` LOGIN CREATEDB CREATEROLE PASSWORD '` + password + `'`,
-		`CREATE DATABASE ` + name + ` OWNER ` + name,
-	} {
-		if _, err := db.ExecContext(ctx, q); err != nil {
-			return "", errors.Join(err, db.Close())
-		}
-	}
-	u.User, u.Path = url.UserPassword(name, password), "/"+name
-	return u.String(), db.Close()
+	return database{name: home.Name, url: home.URL, server: s.URL, stop: s.Stop}, nil
 }
 
 // postgresPrograms finds the directory that has initdb and postgres: on PATH, or where distributions put them.

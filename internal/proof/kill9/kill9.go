@@ -122,10 +122,13 @@ func prepare(ctx context.Context, o check.Options) (v *victim, judge *inspect.Ju
 	v.db = &database{dir: dir, file: filepath.Join(v.opts.DataDir, "hub.db")}
 	judge = inspect.NewJudge(files)
 	if o.Engine == check.Postgres {
-		if v.cluster, err = newCluster(ctx, o.Log); err != nil {
+		v.cluster, err = newCluster(ctx, o.Log)
+		if v.cluster != nil {
+			v.cleanup = append(v.cleanup, v.cluster.close)
+		}
+		if err != nil {
 			return v, nil, err
 		}
-		v.cleanup = append(v.cleanup, v.cluster.close)
 		v.db.url = v.cluster.superHub
 		v.opts.Env = append(v.opts.Env, "DATABASE_URL="+v.cluster.hub)
 		judge = inspect.NewPostgresJudge(files, v.cluster.server)

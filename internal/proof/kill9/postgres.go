@@ -4,12 +4,10 @@ package kill9
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/proof/pgkit"
@@ -27,39 +25,21 @@ type cluster struct {
 	stop     func() error
 }
 
-const hubName = "kitshub"
-
-func newCluster(ctx context.Context, log io.Writer) (_ *cluster, err error) {
+// newCluster starts one; it must be closed also after an error, where there is one.
+func newCluster(ctx context.Context, log io.Writer) (*cluster, error) {
 	s, err := pgserver.Start(ctx, pgserver.Options{Durable: true, Logf: func(format string, args ...any) { fmt.Fprintf(log, format+"\n", args...) }})
 	if err != nil {
 		return nil, err
 	}
 	c := &cluster{server: s.URL, stop: s.Stop}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, c.close())
-		}
-	}()
-	if c.super, err = sql.Open("pgx", s.URL); err != nil {
-		return nil, err
-	}
-	password := rand.Text()
-	for _, q := range []string{
-		`CREATE ROLE ` + hubName + ` LOGIN CREATEDB CREATEROLE PASSWORD '` + password + `'`,
-		`CREATE DATABASE ` + hubName + ` OWNER ` + hubName,
-	} {
-		if _, err := c.super.ExecContext(ctx, q); err != nil {
-			return nil, err
-		}
-	}
-	u, err := url.Parse(s.URL)
+	home, err := pgserver.CreateHome(ctx, s.URL)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	u.Path = "/" + hubName
-	c.superHub = u.String()
-	u.User = url.UserPassword(hubName, password)
-	c.hub = u.String()
+	c.hub, c.superHub = home.URL, home.Super
+	if c.super, err = sql.Open("pgx", s.URL); err != nil {
+		return c, err
+	}
 	c.own, err = sql.Open("pgx", c.superHub)
 	return c, err
 }

@@ -51,6 +51,34 @@ func TestServer(t *testing.T) {
 		}
 	})
 
+	t.Run("home", func(t *testing.T) {
+		h, err := CreateHome(ctx, s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As a hub does: a group, a login in it, and a database that both may enter.
+		for _, q := range []string{
+			`CREATE ROLE kha_owner`, `GRANT kha_owner TO CURRENT_USER`, `CREATE ROLE kha_x_r LOGIN`, `GRANT kha_owner TO kha_x_r`,
+			`CREATE DATABASE kha_x`, `GRANT CONNECT ON DATABASE kha_x TO kha_x_r`,
+		} {
+			if err := execute(ctx, h.URL, q); err != nil {
+				t.Fatalf("%s: %v", q, err)
+			}
+		}
+		if err := execute(ctx, h.URL, `ALTER SYSTEM SET work_mem = '1MB'`); err == nil {
+			t.Error("the role is a superuser")
+		}
+		if err := h.Drop(ctx); err != nil {
+			t.Error(err)
+		}
+		if left := one[int64](t, s.URL, `SELECT (SELECT count(*) FROM pg_roles WHERE rolname ~ 'kha|`+h.Name+`') + (SELECT count(*) FROM pg_database WHERE datname ~ 'kha|`+h.Name+`')`); left != 0 {
+			t.Errorf("%d things are left", left)
+		}
+		if err := h.Drop(ctx); err != nil {
+			t.Errorf("dropping twice: %v", err)
+		}
+	})
+
 	t.Run("settings", func(t *testing.T) {
 		for name, want := range map[string]string{"work_mem": "5MB", "fsync": "off", "server_encoding": "UTF8", "TimeZone": "UTC"} {
 			if got := one[string](t, s.URL, "SHOW "+name); got != want {
