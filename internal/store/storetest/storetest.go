@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t testing.TB) hub.Store) {
 		{"step/replace", stepsAreReplaced},
 		{"tenant", tenantRoundTrip},
 		{"tenant/list", tenantList},
+		{"tenant/places", tenantPlaces},
 		{"tenant/unique", tenantIsUnique},
 		{"pool", memberRoundTrip},
 		{"pool/slot", memberSlots},

@@ -56,6 +56,21 @@ func tenantRoundTrip(t *testing.T, s hub.Store) {
 	}
 }
 
+// A place is one tenant's until that one gives it up.
+func tenantPlaces(t *testing.T, s hub.Store) {
+	n, second := addTenant(t, s), newTenant(add(t, s))
+	second.Backend.Place = n.Backend.Place
+	ctx := ctxOf(t)
+	insert := func(tx hub.Tx) error { return tx.InsertTenant(ctx, second) }
+	if err := s.Write(ctx, insert); !errors.Is(err, hub.ErrPlaceTaken) {
+		t.Fatalf("a place that is taken gave %v", err)
+	}
+	n.State, n.Backend.Place = hub.TenantPurged, n.Backend.Place+"#"+n.ID
+	write(t, s, func(ctx context.Context, tx hub.Tx) error { return tx.UpdateTenant(ctx, n) })
+	equal(t, "purged", get(t, s, func(ctx context.Context, tx hub.Tx) (*hub.Tenant, error) { return tx.Tenant(ctx, n.ID) }), n)
+	write(t, s, func(_ context.Context, tx hub.Tx) error { return insert(tx) })
+}
+
 func tenantList(t *testing.T, s hub.Store) {
 	var all []*hub.Tenant
 	for i := range 5 {
