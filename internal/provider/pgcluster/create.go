@@ -27,10 +27,10 @@ func (p *Provider) Create(ctx context.Context, b hub.Backend, c hub.Credentials,
 	if !own {
 		return p.HandOver(ctx, b)
 	}
-	if err := p.ensureCluster(ctx); err != nil {
-		return err
+	if err = p.ensureCluster(ctx); err == nil {
+		err = p.make(ctx, b, c, name, t)
 	}
-	return p.make(ctx, b, c, name, t)
+	return p.withMissingRights(ctx, err)
 }
 
 // errNoTemplate asks for the template; it is built without the lock and the connection that are held when it is found missing.

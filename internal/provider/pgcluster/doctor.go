@@ -2,9 +2,12 @@ package pgcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/kitshub/kitshub/internal/hub"
 
 	"github.com/kitshub/kitshub/internal/provider"
 )
@@ -34,6 +37,25 @@ func (p *Provider) Doctor(ctx context.Context) (found []Finding, err error) {
 		return nil
 	})
 	return found, err
+}
+
+// withMissingRights adds to an error for want of a right which one it is, with the SQL that grants it.
+func (p *Provider) withMissingRights(ctx context.Context, err error) error {
+	var step *hub.StepError
+	if !errors.As(err, &step) || step.Code != codeNoRight {
+		return err
+	}
+	found, looking := p.Doctor(ctx)
+	if looking != nil {
+		return err // the first error says enough
+	}
+	explained := *step
+	for _, f := range found {
+		if f.Problem && f.SQL != "" {
+			explained.Err = fmt.Errorf("%w. %s An administrator of the cluster runs: %s", explained.Err, f.What, f.SQL)
+		}
+	}
+	return &explained
 }
 
 func (p *Provider) doctorRights(ctx context.Context, a *admin) (found []Finding, err error) {

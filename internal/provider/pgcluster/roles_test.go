@@ -245,3 +245,22 @@ func TestNoPasswordInTheServersLog(t *testing.T) {
 		}
 	}
 }
+
+// Who may not make databases or roles is told so in the failure itself, with the SQL that mends it; once it ran, the same call goes through.
+func TestAMissingRightIsNamed(t *testing.T) {
+	r := newRig(t)
+	p := r.provider()
+	x := r.plan(p, "ten_1")
+	for _, right := range []string{"CREATEROLE", "CREATEDB"} {
+		r.su(`ALTER ROLE ` + r.role + ` NO` + right)
+		err := p.Create(t.Context(), x.Backend, x.Credentials, things)
+		r.wantFault("without "+right, err, hub.ClassAuth, codeNoRight)
+		if want := `ALTER ROLE "` + r.role + `" ` + right + `;`; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("without %s it says %v, not %s", right, err, want)
+		}
+		r.su(`ALTER ROLE ` + r.role + ` ` + right)
+	}
+	if err := p.Create(t.Context(), x.Backend, x.Credentials, things); err != nil {
+		t.Error(err)
+	}
+}
