@@ -57,7 +57,7 @@ const (
 	checkEvery   = 8
 	minRatio     = 0.6
 	longRound    = time.Second
-	shortRound   = 200 * time.Millisecond
+	shortRound   = 100 * time.Millisecond
 	fewPending   = 100_000 // with fewer the rounds are short
 )
 
@@ -236,9 +236,6 @@ func (r *run) rounds(ctx context.Context, o check.Options, each time.Duration) e
 			return err
 		}
 		b, err := takeTurn(ctx, r.load(r.bare.Addr, false, i), r.bare.PID, each)
-		if err == nil && b.Answers == 0 {
-			err = errors.New("it gave no answer in its turn")
-		}
 		if err != nil {
 			return fmt.Errorf("the bare server: %w", err)
 		}

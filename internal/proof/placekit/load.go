@@ -40,7 +40,7 @@ type Measured struct {
 // answerWithin bounds one answer; a server that takes longer has failed.
 const answerWithin = 30 * time.Second
 
-// Run asks for so long.
+// Run asks for so long, on each connection at least once.
 func (l *Load) Run(ctx context.Context, d time.Duration) (Measured, error) {
 	var wg sync.WaitGroup
 	took := make([][]time.Duration, l.Conns)
@@ -78,7 +78,7 @@ func (l *Load) connection(ctx context.Context, c int, until time.Time) (took []t
 	took = make([]time.Duration, 0, 1<<12)
 	for n := 0; ; n++ {
 		begun := time.Now()
-		if begun.After(until) || ctx.Err() != nil {
+		if ctx.Err() != nil || n > 0 && begun.After(until) {
 			return took, ctx.Err()
 		}
 		if err := conn.SetDeadline(begun.Add(answerWithin)); err != nil {
