@@ -164,6 +164,13 @@ func TestWhatDoesNotPassWaitsForPeople(t *testing.T) {
 		}
 		equal(t, "mails of failure", sent(r, hub.MailFailed), i+1)
 	}
+	r.TenantDB.Before(nil)
+	brokenAt(r, "inventory", 0)
+	fine(t, r.Catalogs.Reload(t.Context()))
+	s := r.Join("catalog@example.com", "starter")
+	equal(t, "retry jobs", len(retries(r)), 0)
+	f := r.Row(s.Request.ID).Failure
+	equal(t, "with a catalog that is wrong", []any{f.Class, f.RetryAt == nil, f.Line, strings.Contains(f.Action, "catalog lint")}, []any{hub.ClassCatalog, true, 3, true})
 }
 
 // TestARetryLeavesAloneWhatIsInOtherHands: whatever people did with the failed request before the hub's retry came.
