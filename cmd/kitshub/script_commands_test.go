@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/kitshub/kitshub/internal/proof/drive"
 	"github.com/kitshub/kitshub/internal/proof/inspect"
+	"github.com/kitshub/kitshub/internal/testkit/pgserver"
 )
 
 // commands are what the scripts may say beyond testscript's own:
@@ -35,17 +37,22 @@ import (
 //	! json PATH                    nothing is there
 //	waitfor TOKEN STATUS           follow the customer's event stream until the request stands there
 //	sql URL QUERY                  ask a tenant's database; rows go to stdout
+//	database NAME                  make an empty Postgres database, as an operator brings one; NAME is its address, with a password to look for
 //	exits CODE PROGRAM ARG…        run a program that must end with this code
 //
 // $ENGINE is that of the hub's database and of its tenants'; [sqlite] and [postgres] begin what only one of them can do.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"hub": hubCommand, "http": httpCommand, "json": jsonCommand, "waitfor": waitforCommand, "sql": sqlCommand, "exits": exitsCommand,
+	"database": databaseCommand,
 }
 
 // scriptPatience is how long one command may take: much longer than it should, on a machine that does other things.
 const scriptPatience = 60 * time.Second
 
-type sessionKey struct{}
+type (
+	sessionKey struct{}
+	serverKey  struct{} // func() string: the address of a Postgres server
+)
 
 // session is what the commands of one script share.
 type session struct {
@@ -280,6 +287,40 @@ func sqlCommand(ts *testscript.TestScript, neg bool, args []string) {
 	lines, err := query(db, args[1])
 	ts.Check(errors.Join(err, db.Close()))
 	fmt.Fprint(ts.Stdout(), lines)
+}
+
+// scriptSecret is the password of what `database` makes.
+const scriptSecret = "c4nary-of-scripts"
+
+func databaseCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: database NAME")
+	}
+	server, ok := ts.Value(serverKey{}).(func() string)
+	if !ok {
+		ts.Fatalf("this script has no server")
+	}
+	super := server()
+	db, err := pgserver.CreateDatabase(context.Background(), super, "")
+	ts.Check(err)
+	admin, err := sql.Open("pgx", super)
+	ts.Check(err)
+	role := "brings_" + strings.TrimPrefix(db.Name, "kitshub_test_")
+	_, err = admin.Exec(fmt.Sprintf(`CREATE ROLE %[1]s LOGIN PASSWORD '%[2]s'; ALTER DATABASE %[3]s OWNER TO %[1]s`, role, scriptSecret, db.Name))
+	ts.Check(err)
+	ts.Defer(func() {
+		err := db.Drop(context.Background())
+		if err == nil {
+			_, err = admin.Exec("DROP ROLE " + role)
+		}
+		if err = errors.Join(err, admin.Close()); err != nil {
+			ts.Logf("%v", err)
+		}
+	})
+	u, err := url.Parse(db.URL)
+	ts.Check(err)
+	u.User = url.UserPassword(role, scriptSecret)
+	ts.Setenv(args[0], u.String())
 }
 
 func query(db *sql.DB, q string) (_ string, err error) {

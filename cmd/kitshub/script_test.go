@@ -30,7 +30,10 @@ func TestScripts(t *testing.T) {
 			if engine == "postgres" {
 				server = testkit.ServerURL(t)
 			}
-			testscript.Run(t, params("testdata/script", engine, func(env *testscript.Env) error { return hubEnv(env, engine, server) }))
+			testscript.Run(t, params("testdata/script", engine, func(env *testscript.Env) error {
+				env.Values[serverKey{}] = func() string { return testkit.ServerURL(t) }
+				return hubEnv(env, engine, server)
+			}))
 		})
 	}
 }
