@@ -25,6 +25,7 @@ import (
 	"github.com/kitshub/kitshub/internal/proof/goldencopy"
 	"github.com/kitshub/kitshub/internal/proof/indexstart"
 	"github.com/kitshub/kitshub/internal/proof/kill9"
+	"github.com/kitshub/kitshub/internal/proof/orphans"
 	"github.com/kitshub/kitshub/internal/proof/place"
 	"github.com/kitshub/kitshub/internal/proof/placehttp"
 	"github.com/kitshub/kitshub/internal/proof/placekit"
@@ -92,6 +93,10 @@ var proofs = []proof{
 	{
 		name: "cross-connect", unit: "customers, each of which tries all others", n: 10, caught: 3, engines: []string{check.Postgres},
 		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return crossconnect.Run(ctx, o) },
+	},
+	{
+		name: "orphans", unit: "kills", n: 10, caught: 3, engines: []string{check.Postgres},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return orphans.Run(ctx, o) },
 	},
 	{
 		name: "worker-kill", unit: "kills", n: 10, caught: 1, engines: []string{check.Postgres},

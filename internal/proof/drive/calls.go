@@ -126,6 +126,11 @@ func (c *Client) Await(ctx context.Context, token string, until func(*Status) bo
 	return last, errors.Join(errors.New("the status stream ended early"), lines.Err(), ctx.Err())
 }
 
+// Cancel has the customer leave the line, or give up a request that has failed.
+func (c *Client) Cancel(ctx context.Context, token string) error {
+	return c.Call(ctx, http.MethodPost, "/api/v1/status/cancel", nil, nil, Bearer(token))
+}
+
 // Connection is what a customer gets to connect with.
 type Connection struct {
 	URL string            `json:"url"`

@@ -25,6 +25,29 @@ var Everything = []string{"inventory", "pos", "analytics", "crm", "hr", "account
 // EffectsFeature is the feature whose steps count themselves, where a world has one.
 const EffectsFeature = "proof_effects"
 
+// Feature is one that a world's catalog has beside the built-in ones.
+type Feature struct {
+	Name  string
+	Files map[string]string // beside feature.yaml
+}
+
+func (f Feature) write(dir string) error {
+	dir = filepath.Join(dir, "features", f.Name)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	text := "name: " + f.Name + "\ntitle: " + f.Name + "\ndescription: Made for a proof.\ndepends_on: [core]\nposition: 900\n"
+	if err := os.WriteFile(filepath.Join(dir, "feature.yaml"), []byte(text), 0o600); err != nil {
+		return err
+	}
+	for name, text := range f.Files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Effects is a feature that a template cannot hold, so that its tenants go through the pipeline step by step. Each step writes its own name into
 // a table without a key, and takes as long as is said here.
 type Effects struct {
@@ -59,9 +82,9 @@ CREATE TABLE proof_place (in_a_tenant INTEGER NOT NULL) STRICT;
 INSERT INTO proof_place VALUES (1);
 `
 
-func (e *Effects) files() map[string]string {
+// Feature is what the catalog gets.
+func (e *Effects) Feature() Feature {
 	files := map[string]string{
-		"feature.yaml":              "name: " + EffectsFeature + "\ntitle: Effects\ndescription: Counts how often each step ran.\ndepends_on: [core]\nposition: 900\n",
 		"0001_effects.sqlite.sql":   guardSQLite,
 		"0001_effects.postgres.sql": guard,
 		"seed.sql":                  "INSERT INTO proof_effects (step) VALUES ('seed');\n",
@@ -70,39 +93,33 @@ func (e *Effects) files() map[string]string {
 		files[e.Name(i)+".sqlite.sql"] = fmt.Sprintf("INSERT INTO proof_effects (step) VALUES ('%s');\n", e.Name(i))
 		files[e.Name(i)+".postgres.sql"] = fmt.Sprintf("INSERT INTO proof_effects (step) SELECT '%s' FROM pg_sleep(%g);\n", e.Name(i), e.Seconds)
 	}
-	return files
+	return Feature{EffectsFeature, files}
 }
 
-// writeCatalog puts the built-in features, those asked for beside them, and the plans into dir.
-func writeCatalog(dir string, o Options) error {
+// WriteCatalog puts the built-in features, those asked for beside them, and the plans into dir.
+func WriteCatalog(dir string, plans []Plan, beside []Feature) error {
 	if err := os.CopyFS(dir, catalog.BuiltinFS()); err != nil {
 		return err
 	}
 	if err := os.Remove(filepath.Join(dir, "catalog.lock")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if o.Effects != nil {
-		feature := filepath.Join(dir, "features", EffectsFeature)
-		if err := os.MkdirAll(feature, 0o750); err != nil {
+	for _, f := range beside {
+		if err := f.write(dir); err != nil {
 			return err
 		}
-		for name, text := range o.Effects.files() {
-			if err := os.WriteFile(filepath.Join(feature, name), []byte(text), 0o600); err != nil {
-				return err
-			}
-		}
 	}
-	var plans []map[string]any
-	for _, p := range o.Plans {
+	var list []map[string]any
+	for _, p := range plans {
 		way := "automatic"
 		if p.ByOperator {
 			way = "operator"
 		}
-		plans = append(plans, map[string]any{
+		list = append(list, map[string]any{
 			"id": p.ID, "name": p.ID, "priority": 0, "price_monthly": 0, "price_yearly": 0, "features": p.Features, "provisioning": way,
 		})
 	}
-	b, err := yaml.Marshal(map[string]any{"plans": plans})
+	b, err := yaml.Marshal(map[string]any{"plans": list})
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,14 @@ type Census struct {
 	installation string
 }
 
+// Tag is what stands at the end of every comment: whose data the hub has.
+func (c *Census) Tag() string {
+	if c.installation == "" {
+		return ""
+	}
+	return "@" + c.installation
+}
+
 // Database is one that bears a name of ours.
 type Database struct {
 	Comment string

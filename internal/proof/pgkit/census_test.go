@@ -88,8 +88,8 @@ func TestCensusFindsEveryFault(t *testing.T) {
 // A plan's catalog is one that the hub takes, and the effects are those that are asked for.
 func TestEffects(t *testing.T) {
 	e := &Effects{Steps: 3, Seconds: 0.25}
-	files := slices.Sorted(maps.Keys(e.files()))
-	if len(files) != 4+2*e.Steps || len(e.Times()) != e.Steps+1 {
+	files := slices.Sorted(maps.Keys(e.Feature().Files))
+	if len(files) != 3+2*e.Steps || len(e.Times()) != e.Steps+1 {
 		t.Errorf("%d files: %q, %v", len(files), files, e.Times())
 	}
 }

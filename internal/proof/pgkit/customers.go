@@ -23,16 +23,22 @@ type Customer struct {
 	Request  string
 	Token    string    // of the status link
 	Answered time.Time // when the sign-up's answer was here
+	Over     bool      // seen to be cancelled
 
 	Conn     *drive.Connection // once revealed
 	Database string            // likewise
-	Verified bool              // whoever checks it says so
 }
 
-// SignUp signs one customer up. Number tells customers apart and must not repeat.
+// SignUp signs one customer up for all of a plan. Number tells customers apart; the call may be repeated with it.
 func SignUp(ctx context.Context, c *drive.Client, plan string, number int) (*Customer, error) {
+	return SignUpTo(ctx, c, plan, nil, number)
+}
+
+// SignUpTo does so for some of the plan's features.
+func SignUpTo(ctx context.Context, c *drive.Client, plan string, features []string, number int) (*Customer, error) {
 	s := drive.SignUp{
-		Email: fmt.Sprintf("customer%d@proof.example", number), CompanyName: fmt.Sprintf("Company %d", number), ContactName: "Pat Proof", Plan: plan,
+		Email: fmt.Sprintf("customer%d@proof.example", number), CompanyName: fmt.Sprintf("Company %d", number), ContactName: "Pat Proof",
+		Plan: plan, Features: features,
 	}
 	got, err := c.SignUp(ctx, s, "proof-"+s.Email)
 	if err != nil {
@@ -138,6 +144,32 @@ func RevealAll(ctx context.Context, client *drive.Client, customers []*Customer,
 }
 
 const atOnce = 4
+
+// VerifyAll holds every given customer's database against the catalog's text, with the customer's own login, and gives how many are as they
+// should be.
+func (w *World) VerifyAll(ctx context.Context, given []*Customer, res *check.Report) (verified int) {
+	var mu sync.Mutex
+	Each(given, atOnce, func(c *Customer) {
+		features := c.Features
+		if features == nil {
+			features = w.Judge.PlanFeatures(c.Plan)
+		}
+		wrong, err := w.Judge.Tenant(ctx, c.Conn.URL, features)
+		if err != nil {
+			res.Violate("the database of %s (%s): %v", c.Email, c.Plan, err)
+			return
+		}
+		for _, what := range wrong {
+			res.Violate("the database of %s (%s, %s): %s", c.Email, c.Plan, c.Request, what)
+		}
+		if len(wrong) == 0 {
+			mu.Lock()
+			defer mu.Unlock()
+			verified++
+		}
+	})
+	return verified
+}
 
 // Effects reads how often each step had its effect in a customer's database, with the customer's own eyes.
 func (c *Customer) Effects(ctx context.Context) (times map[string]int, err error) {

@@ -27,7 +27,7 @@ import (
 // Options say what a world is like.
 type Options struct {
 	Plans    []Plan            // the catalog's
-	Effects  *Effects          // a further feature whose steps count themselves, or nil
+	Beside   []Feature         // the catalog's, beside the built-in ones
 	Env      []string          // further settings of every hub, NAME=value
 	Conns    int               // connections the server takes; 0: 200
 	HubConns int               // DATABASE_MAX_CONNS of each hub; 0: 10
@@ -41,6 +41,7 @@ type World struct {
 	Hub     *sql.DB // the hub's own database, likewise
 	Admin   string  // address of the maintenance database for the hub's role
 	Catalog *inspect.Catalog
+	Judge   *inspect.Judge
 	Folder  string // of the catalog
 	Token   string // of an admin
 	Binary  string
@@ -50,10 +51,10 @@ type World struct {
 	cleanup []func() error
 }
 
-const (
-	hubRole     = "hub_admin"
-	hubDatabase = "hub_data"
-)
+// HubRole is the role that hubs have on the server, in their own database and on the cluster.
+const HubRole = "hub_admin"
+
+const hubDatabase = "hub_data"
 
 // NewWorld makes one. It must be closed also after an error.
 func NewWorld(ctx context.Context, o check.Options, opts Options) (*World, error) {
@@ -68,8 +69,8 @@ func NewWorld(ctx context.Context, o check.Options, opts Options) (*World, error
 		return w, err
 	}
 	w.Defer(func() error { return os.RemoveAll(w.dir) })
-	w.Folder = filepath.Join(w.dir, "catalog")
-	if err := writeCatalog(w.Folder, opts); err != nil {
+	w.Folder = w.Path("catalog")
+	if err := WriteCatalog(w.Folder, opts.Plans, opts.Beside); err != nil {
 		return w, fmt.Errorf("write the catalog: %w", err)
 	}
 	if w.Catalog, err = inspect.Read(os.DirFS(w.Folder)); err != nil {
@@ -78,6 +79,7 @@ func NewWorld(ctx context.Context, o check.Options, opts Options) (*World, error
 	if err := w.startServer(ctx, o.Log, opts); err != nil {
 		return w, err
 	}
+	w.Judge = inspect.NewPostgresJudge(w.Catalog, w.Server.URL)
 	if err := w.configure(opts); err != nil {
 		return w, err
 	}
@@ -114,12 +116,11 @@ func (w *World) startServer(ctx context.Context, log io.Writer, opts Options) (e
 	}
 	password := rand.Text()
 	for _, q := range []string{
-		`CREATE ROLE ` + hubRole + ` LOGIN CREATEDB CREATEROLE NOSUPERUSER PASSWORD '` + password + `'`,
-		`CREATE DATABASE ` + hubDatabase + ` OWNER ` + hubRole,
-		`REVOKE CONNECT ON DATABASE ` + hubDatabase + ` FROM PUBLIC`,
+		`CREATE ROLE ` + HubRole + ` LOGIN CREATEDB CREATEROLE NOSUPERUSER PASSWORD '` + password + `'`,
+		`CREATE DATABASE ` + hubDatabase + ` OWNER ` + HubRole,
 		`REVOKE CONNECT ON DATABASE postgres FROM PUBLIC`,
 		`REVOKE CONNECT ON DATABASE template1 FROM PUBLIC`,
-		`GRANT CONNECT ON DATABASE postgres TO ` + hubRole,
+		`GRANT CONNECT ON DATABASE postgres TO ` + HubRole,
 	} {
 		if _, err := w.Super.ExecContext(ctx, q); err != nil {
 			return fmt.Errorf("set the server up: %w", err)
@@ -129,7 +130,7 @@ func (w *World) startServer(ctx context.Context, log io.Writer, opts Options) (e
 	if err != nil {
 		return err
 	}
-	u.User = url.UserPassword(hubRole, password)
+	u.User = url.UserPassword(HubRole, password)
 	w.Admin = u.String()
 	own, err := pgserver.WithDatabase(w.Server.URL, hubDatabase)
 	if err != nil {
@@ -168,9 +169,12 @@ func (w *World) Open(address string) (*sql.DB, error) {
 	return db, nil
 }
 
+// Path is one in the world's own directory, which goes with it.
+func (w *World) Path(name string) string { return filepath.Join(w.dir, name) }
+
 // Options are those of a hub with a data directory of its own, named by home: two hubs of one home are one machine, started twice.
 func (w *World) Options(home, listen string, env ...string) drive.Options {
-	return drive.Options{Binary: w.Binary, DataDir: filepath.Join(w.dir, "home-"+home), Listen: listen, Env: append(append([]string(nil), w.env...), env...)}
+	return drive.Options{Binary: w.Binary, DataDir: w.Path("home-" + home), Listen: listen, Env: append(append([]string(nil), w.env...), env...)}
 }
 
 // Start runs a hub on a free port.

@@ -110,7 +110,7 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 		return res, errors.New("several hubs on one database need Postgres")
 	}
 	w, err := pgkit.NewWorld(ctx, o, pgkit.Options{
-		Plans: []pgkit.Plan{{ID: plan, Features: []string{pgkit.EffectsFeature}}}, Effects: effects,
+		Plans: []pgkit.Plan{{ID: plan, Features: []string{pgkit.EffectsFeature}}}, Beside: []pgkit.Feature{effects.Feature()},
 		Env: []string{"WORKERS=" + strconv.Itoa(workers), "TENANT_POOL_SIZE=0"},
 	})
 	defer func() { err = errors.Join(err, w.Close()) }()
@@ -382,14 +382,8 @@ func (r *run) everyoneOnce(ctx context.Context) error {
 			res.Violate("the database of %s: %v", c.Email, err)
 		case !maps.Equal(times, want):
 			res.Violate("the steps of %s ran %v times", c.Email, times)
-		default:
-			c.Verified = true
 		}
 	})
-	for _, c := range given {
-		if c.Verified {
-			res.Verified++
-		}
-	}
+	res.Verified = r.world.VerifyAll(ctx, given, &res.Report)
 	return nil
 }

@@ -107,7 +107,7 @@ func (a *admin) finishDrop(ctx context.Context, name string, s state) error {
 		}
 	}
 	for role, r := range roles {
-		if r.exists && r.mine {
+		if r.exists && r.mine && rolesGoToo {
 			if err := a.dropRole(ctx, role); err != nil {
 				return err
 			}
