@@ -24,6 +24,7 @@ const (
 type runSet struct {
 	mu   sync.Mutex
 	runs map[*run]hold
+	left time.Time // when the last one ended
 }
 
 type hold struct {
@@ -44,7 +45,30 @@ func (s *runSet) enter(w *run, h hold) {
 func (s *runSet) leave(w *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.runs, w)
+	if _, ran := s.runs[w]; ran {
+		delete(s.runs, w)
+		s.left = time.Now()
+	}
+}
+
+// calm waits until no run has been at work for a while, but no longer than most.
+func (s *runSet) calm(ctx context.Context, while, most time.Duration) {
+	for end := time.Now().Add(most); ctx.Err() == nil; {
+		s.mu.Lock()
+		pause := while
+		if len(s.runs) == 0 {
+			pause = time.Until(s.left.Add(while))
+		}
+		s.mu.Unlock()
+		pause = min(pause, time.Until(end))
+		if pause <= 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
 }
 
 // has reports whether this process is at the request under the fence that the row has now.

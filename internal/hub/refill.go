@@ -14,9 +14,17 @@ import (
 // new member by its slot, one that is there by its fence. So several hubs fill no more than the slots there are, and what a dead one left half
 // made is taken up by the next.
 const (
-	poolPoll    = 5 * time.Second // how often other hubs' doings are looked for; our own hand-overs wake the keeper
-	poolAtOnce  = 3               // members that one hub makes side by side
-	restFirst   = time.Second     // how long a plan whose member failed is left alone; doubled each time
+	poolPoll   = 5 * time.Second // how often other hubs' doings are looked for; our own hand-overs wake the keeper
+	poolAtOnce = 3               // members that one hub makes side by side
+	poolPass   = 16              // pieces of work before the rows are read again
+
+	// Making a database keeps disk and processors of the cluster busy, which those feel who are being served just now: a plan whose pool is half
+	// full waits for a calm moment, and one that runs low waits less long.
+	poolCalm    = 250 * time.Millisecond
+	poolPatient = 5 * time.Second
+	poolHurry   = 500 * time.Millisecond
+
+	restFirst   = time.Second // how long a plan whose member failed is left alone; doubled each time
 	restLongest = time.Minute
 
 	templatesEvery = time.Hour      // how often unused templates are looked for, beside each new catalog
@@ -193,56 +201,58 @@ type duty struct {
 	slot   int
 	member *Member // nil: make one
 	remove bool
+	low    bool // less than half of the plan's slots have a ready member
 }
 
-// duties reads off the rows what has to be done. held says that somebody is at a member; mayAct is false while a hub with later catalog or
-// settings fills the pool, whose word stands.
+// duties reads off the rows what has to be done, the most urgent first. held says that somebody is at a member. While a hub with a later
+// catalog or later settings fills the pool, its word stands and nothing is made here.
 func duties(members []*Member, wants map[string]want, size int, policyAt time.Time, held func(*Member) bool) (out []duty) {
 	type slot struct {
 		plan string
 		n    int
 	}
-	taken := map[slot]bool{}
-	overruled := false
+	taken, ready, overruled := map[slot]bool{}, map[string]int{}, false
 	for _, m := range members {
 		w, known := wants[m.Plan]
-		current := known && m.Slot < size && m.Key == w.key
+		fits := known && m.Slot < size && m.Key == w.key
+		current := fits && m.CatalogVersion == w.version
 		if m.State != MemberDiscarding {
 			taken[slot{m.Plan, m.Slot}] = true
-			if (!current || m.CatalogVersion != w.version) && m.PolicyAt.After(policyAt) {
-				overruled = true
-				continue
-			}
 		}
 		switch {
+		case m.State == MemberReady && current:
+			ready[m.Plan]++
+		case m.State != MemberDiscarding && !current && m.PolicyAt.After(policyAt):
+			overruled = true
 		case held(m):
-		case m.State == MemberDiscarding, !current:
-			out = append(out, duty{m.Plan, m.Slot, m, true})
-		case m.State == MemberPreparing, m.CatalogVersion != w.version:
-			out = append(out, duty{m.Plan, m.Slot, m, false})
+		default:
+			out = append(out, duty{plan: m.Plan, slot: m.Slot, member: m, remove: m.State == MemberDiscarding || !fits})
 		}
-	}
-	if overruled {
-		return out
 	}
 	for plan := range wants {
 		for n := range size {
-			if !taken[slot{plan, n}] {
+			if !overruled && !taken[slot{plan, n}] {
 				out = append(out, duty{plan: plan, slot: n})
 			}
 		}
 	}
-	// First what makes room, then every plan's first slot, then its second.
-	slices.SortStableFunc(out, func(a, b duty) int {
-		if a.remove != b.remove {
-			if a.remove {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.plan, b.plan))
+	for i := range out {
+		out[i].low = 2*ready[out[i].plan] < size
+	}
+	slices.SortFunc(out, func(a, b duty) int { // what makes room, then every plan's first slot, then its second
+		return cmp.Or(-compareBool(a.remove, b.remove), cmp.Compare(a.slot, b.slot), cmp.Compare(a.plan, b.plan))
 	})
 	return out
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 // pass does what there is to do now and gives how much that was. Errors are those of the hub's own database; a member that fails lets its plan
@@ -280,6 +290,7 @@ func (k *poolKeeper) pass(ctx context.Context, s *Service) (did int, err error) 
 		return now.live[m.Worker]
 	})
 	todo = slices.DeleteFunc(todo, func(d duty) bool { return time.Now().Before(k.resting[d.plan].until) })
+	todo = todo[:min(poolPass, len(todo))]
 	if len(todo) == 0 {
 		return 0, k.dropTemplates(ctx, s, cat, wants, now.now)
 	}
@@ -307,6 +318,11 @@ func (k *poolKeeper) work(ctx context.Context, s *Service, todo []duty, wants ma
 	for range min(poolAtOnce, len(todo)) {
 		wg.Go(func() {
 			for d, ok := take(); ok; d, ok = take() {
+				patience := poolPatient
+				if d.low {
+					patience = poolHurry
+				}
+				s.runs.calm(ctx, poolCalm, patience)
 				memberErr, err := s.doDuty(ctx, d, wants[d.plan], k.policyAt)
 				mu.Lock()
 				if firstErr == nil {
