@@ -155,3 +155,22 @@ func TestScrapeWithoutADatabase(t *testing.T) {
 		t.Error("a depth is shown that nobody counted")
 	}
 }
+
+// Findings are there at zero from the start, and what a later scan does not find is gone.
+func TestReconcileFindings(t *testing.T) {
+	m := NewMetrics([]string{"starter"})
+	has := func(want ...string) {
+		t.Helper()
+		body := scrape(t, m)
+		for _, w := range want {
+			if !strings.Contains(body, w+"\n") {
+				t.Errorf("%q is missing", w)
+			}
+		}
+	}
+	has(`provisioning_reconcile_findings{kind="orphan"} 0`, `provisioning_reconcile_findings{kind="ghost"} 0`, `provisioning_reconcile_findings{kind="mismatch"} 0`)
+	m.Reconciled(map[string]int{hub.Orphan: 2, hub.Ghost: 1})
+	has(`provisioning_reconcile_findings{kind="orphan"} 2`, `provisioning_reconcile_findings{kind="ghost"} 1`)
+	m.Reconciled(map[string]int{hub.Ghost: 1})
+	has(`provisioning_reconcile_findings{kind="orphan"} 0`)
+}

@@ -1,0 +1,31 @@
+package hub
+
+import (
+	"testing"
+	"time"
+)
+
+// TestTidyIsDue: soon after the start, then every few minutes, never in step with other hubs.
+func TestTidyIsDue(t *testing.T) {
+	starts, periods := map[time.Duration]bool{}, map[time.Duration]bool{}
+	for range 20 {
+		var tidy tidier
+		start := time.Now()
+		after := func(from time.Time) time.Duration {
+			for at := from; ; at = at.Add(time.Second) {
+				if tidy.isDue(at) {
+					return at.Sub(from)
+				}
+			}
+		}
+		first := after(start)
+		second := after(start.Add(first))
+		if first < 7*time.Second || first > 14*time.Second || second < 3*time.Minute || second > 7*time.Minute {
+			t.Errorf("due after %s and then %s", first, second)
+		}
+		starts[first], periods[second] = true, true
+	}
+	if len(starts) < 2 || len(periods) < 2 {
+		t.Error("no jitter")
+	}
+}
