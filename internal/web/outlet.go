@@ -25,8 +25,9 @@ type outlet interface {
 const room = "00000000\r\n"
 
 const (
-	// sendBuffer is what the kernel keeps for a reader that does not read; by itself it would take megabytes. It is some seconds of events.
-	sendBuffer = 16 << 10
+	// sendBuffer is what the kernel is asked to keep for a reader that does not read (Linux keeps twice that, its own records included); by
+	// itself it would take megabytes. It is some seconds of events.
+	sendBuffer = 8 << 10
 	// maxTalk is how much a reader may say on a stream, which is nothing but a next call that a client sent too early.
 	maxTalk = 4 << 10
 	// lastWord is how long the proper end of a stream may take; nearly always it takes no time.
@@ -142,7 +143,11 @@ func (c *ownConn) hurry() { _ = c.conn.SetWriteDeadline(time.Now()) }
 func (c *ownConn) close(properly bool) {
 	if properly && c.chunked {
 		c.within(lastWord)
-		_, _ = c.conn.Write([]byte("0\r\n\r\n")) // who does not take it finds the connection closed
+		_, err := c.conn.Write([]byte("0\r\n\r\n"))
+		properly = err == nil
+	}
+	if tcp, ok := c.conn.(*net.TCPConn); ok && !properly {
+		_ = tcp.SetLinger(0) // or the kernel would keep what a reader who is cut off did not take
 	}
 	_ = c.conn.Close()
 }

@@ -258,8 +258,9 @@ func TestStreamIsLoggedAtItsEnd(t *testing.T) {
 func TestSlowReadersAreCutOffAndHoldNobodyUp(t *testing.T) {
 	const deaf = 40 // more than there are workers
 	h := openHouse(t, web.Pace{Gap: time.Millisecond, Patience: 2 * time.Second}).start()
+	var bad []*caller
 	for range deaf {
-		h.call("/big")
+		bad = append(bad, h.call("/big"))
 	}
 	reader := h.call("/events/reader")
 	reader.wants("reader is 0")
@@ -278,6 +279,11 @@ func TestSlowReadersAreCutOffAndHoldNobodyUp(t *testing.T) {
 			default:
 				more = false
 			}
+		}
+	}
+	for _, c := range bad { // they can tell it from an end
+		if n, err := io.Copy(io.Discard, c.in); err == nil {
+			t.Errorf("a proper end after %d bytes", n)
 		}
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/proof/placekit"
@@ -20,6 +23,7 @@ import (
 // audience is many open streams, read by one goroutine each.
 type audience struct {
 	addr    string
+	mine    func(i int) []byte // what every document of a seat says; nil: not looked at
 	seats   []seat
 	readers sync.WaitGroup
 	events  atomic.Int64
@@ -29,6 +33,7 @@ type audience struct {
 	right  int
 	all    chan struct{}
 	target int
+	wrong  []string // what nobody should have been told
 }
 
 type seat struct {
@@ -36,8 +41,15 @@ type seat struct {
 	position int
 	at       time.Time // when it came
 	right    bool      // as want has it
-	gone     error
+	id       string    // of the last event
+	known    string    // the id it came back with
+	doc      []byte    // the last document, of a seat that is compared
+	gone     error     // why it ended; io.EOF where it was told so
+	done     chan struct{}
 }
+
+// compared is one in so many seats whose documents are kept.
+const compared = 100
 
 func newAudience(addr string, n int) *audience {
 	return &audience{addr: addr, seats: make([]seat, n), want: func(int, int) bool { return false }}
@@ -47,7 +59,14 @@ const openAtOnce = 64
 
 // open connects all; each asks for the stream of its token.
 func (a *audience) open(ctx context.Context, token func(i int) string) error {
-	a.begin()
+	for i := range a.seats {
+		a.seats[i].position = -1
+	}
+	return a.each(len(a.seats), func(i int) error { return a.connect(ctx, i, token(i)) })
+}
+
+// each does something for the first n seats, some at once.
+func (a *audience) each(n int, do func(i int) error) error {
 	var wg sync.WaitGroup
 	var next atomic.Int64
 	errs := make([]error, openAtOnce)
@@ -55,22 +74,15 @@ func (a *audience) open(ctx context.Context, token func(i int) string) error {
 		wg.Go(func() {
 			for errs[k] == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(a.seats) {
+				if i >= n {
 					return
 				}
-				errs[k] = a.connect(ctx, i, token(i))
+				errs[k] = do(i)
 			}
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
-}
-
-// begin makes every seat begin with no position.
-func (a *audience) begin() {
-	for i := range a.seats {
-		a.seats[i].position = -1
-	}
 }
 
 func (a *audience) connect(ctx context.Context, i int, token string) error {
@@ -79,8 +91,15 @@ func (a *audience) connect(ctx context.Context, i int, token string) error {
 	if err != nil {
 		return err
 	}
-	a.seats[i].conn = conn
-	if _, err := conn.Write(placekit.Get(a.addr, "/api/v1/status/events", token)); err != nil {
+	a.mu.Lock()
+	s := &a.seats[i]
+	s.conn, s.gone, s.known = conn, nil, s.id
+	text := placekit.Get(a.addr, "/api/v1/status/events", token)
+	if s.known != "" {
+		text = append(text[:len(text)-len("\r\n")], "Last-Event-ID: "+s.known+"\r\n\r\n"...)
+	}
+	a.mu.Unlock()
+	if _, err := conn.Write(text); err != nil {
 		return err
 	}
 	br := bufio.NewReaderSize(conn, 2<<10)
@@ -88,42 +107,83 @@ func (a *audience) connect(ctx context.Context, i int, token string) error {
 		return err
 	}
 	first, err := br.ReadString('\n')
-	if err != nil || !bytes.HasPrefix([]byte(first), []byte("HTTP/1.1 200")) {
+	if err != nil || !strings.HasPrefix(first, "HTTP/1.1 200") {
 		return fmt.Errorf("stream %d: %q: %w", i, first, err)
 	}
 	if err := conn.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	a.readers.Go(func() { a.read(i, br) })
+	done := make(chan struct{})
+	s.done = done
+	a.readers.Go(func() {
+		defer close(done)
+		err := a.read(i, br)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.seats[i].gone = err
+	})
 	return nil
 }
 
-// read takes events until the connection ends.
-func (a *audience) read(i int, br *bufio.Reader) {
-	for {
-		line, err := br.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			err = nil // a place stands at the beginning of the line
-		}
-		if err != nil {
-			a.mu.Lock()
-			a.seats[i].gone = err
-			a.mu.Unlock()
-			return
-		}
-		if !bytes.HasPrefix(line, []byte("data: ")) {
-			continue
-		}
-		at := time.Now()
-		a.events.Add(1)
-		a.hear(i, placekit.PositionIn(line), at)
+// leave closes the connections of some seats, without a word.
+func (a *audience) leave(some int) {
+	for i := range some {
+		_ = a.seats[i].conn.Close()
+		<-a.seats[i].done
 	}
 }
 
-func (a *audience) hear(i, position int, at time.Time) {
+// back connects the same again; each says what it was told last.
+func (a *audience) back(ctx context.Context, some int, token func(i int) string) error {
+	return a.each(some, func(i int) error { return a.connect(ctx, i, token(i)) })
+}
+
+var (
+	idLine   = []byte("id: ")
+	dataLine = []byte("data: ")
+	lastLine = []byte("0\r\n") // the last chunk
+)
+
+// read takes events until the connection ends.
+func (a *audience) read(i int, br *bufio.Reader) error {
+	var id [32]byte
+	var idLen int
+	for {
+		line, err := br.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull): // a place stands at the beginning of the line
+		case err != nil:
+			return err
+		case bytes.Equal(line, lastLine):
+			return io.EOF
+		}
+		switch {
+		case bytes.HasPrefix(line, idLine):
+			idLen = copy(id[:], bytes.TrimSpace(line[len(idLine):]))
+		case bytes.HasPrefix(line, dataLine):
+			at := time.Now()
+			a.events.Add(1)
+			a.hear(i, id[:idLen], line[len(dataLine):], at)
+		}
+	}
+}
+
+func (a *audience) hear(i int, id, doc []byte, at time.Time) {
+	position := placekit.PositionIn(doc)
+	strange := a.mine != nil && !bytes.Contains(doc, a.mine(i))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := &a.seats[i]
+	if strange {
+		a.wrong = append(a.wrong, fmt.Sprintf("customer %d was told somebody else's document", i))
+	}
+	if s.id = string(id); s.id == s.known && s.id != "" {
+		a.wrong = append(a.wrong, fmt.Sprintf("customer %d came back and was told again what it knew", i))
+	}
+	s.known = ""
+	if i%compared == 0 {
+		s.doc = append(s.doc[:0], doc...)
+	}
 	if s.position == position { // the same place with another forecast
 		return
 	}
@@ -207,18 +267,62 @@ func (a *audience) close() {
 	a.readers.Wait()
 }
 
-// deaf opens a stream that nobody reads.
-func deaf(ctx context.Context, addr, token string) (stop func(), err error) {
-	var d net.Dialer
+// wrongs gives what nobody should have been told.
+func (a *audience) wrongs() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.wrong
+}
+
+// doc gives the last document of a compared seat.
+func (a *audience) doc(i int) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return bytes.Clone(a.seats[i].doc)
+}
+
+// ended waits until all streams have ended and counts those that were told so properly.
+func (a *audience) ended() (n int) {
+	a.readers.Wait()
+	for i := range a.seats {
+		if a.seats[i].gone == io.EOF { //nolint:errorlint // given bare
+			n++
+		}
+	}
+	return n
+}
+
+// deaf is a stream that nobody reads.
+type deaf struct {
+	conn *net.TCPConn
+	cut  bool
+}
+
+func openDeaf(ctx context.Context, addr, token string) (*deaf, error) {
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) { // before it is connected, or the kernel offers its usual window
+		cerr := c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1) }) // the kernel's least
+		return errors.Join(cerr, err)
+	}}
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetReadBuffer(1) // the kernel's least
-	}
 	if _, err := conn.Write(placekit.Get(addr, "/api/v1/status/events", token)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return func() { _ = conn.Close() }, nil
+	tcp, _ := conn.(*net.TCPConn)
+	return &deaf{conn: tcp}, nil
+}
+
+// isCut reports whether the hub has cut it off, without reading anything.
+func (d *deaf) isCut() (bool, error) {
+	raw, err := d.conn.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var code int
+	var gerr error
+	err = raw.Control(func(fd uintptr) { code, gerr = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR) })
+	d.cut = d.cut || syscall.Errno(code) == syscall.ECONNRESET //nolint:gosec // an errno; the kernel tells it once
+	return d.cut, errors.Join(err, gerr)
 }

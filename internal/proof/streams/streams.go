@@ -4,17 +4,20 @@
 // claimed, and everybody's place is one less.
 //
 // Each stream has a token and a document of its own. The time counts from the transaction's own time of the claim (claimed_at, so it includes the
-// commit) until the client has read the event; everybody must be told exactly the new place, and nobody a wrong one. A stream's memory is
-// what the hub's resident memory has grown by, divided by n. A bare net/http server in a process of its own, which knows its answers, gives the
-// baseline with the same client.
+// commit) until the client has read the event; everybody must be told exactly the new place in a document of his own, and nobody a wrong
+// one; one in a hundred is compared with GET /api/v1/status. A stream's memory is what the hub's resident memory has grown by, divided by n.
+// A bare net/http server in a process of its own, which knows its answers, gives the baseline with the same client.
 //
-// Beside the others stand a few clients who never read; they must not slow the rest.
+// Beside the others stand some clients who never read, with the smallest of windows: they must not slow the rest, and must be cut off. Some
+// lose their connection, miss a change and come back by Last-Event-ID: they must be told it, and not what they knew. At the end the hub is
+// asked to stop: every stream must be told its end.
 //
 // The planted bug is the index's own (build tag sabotage): somebody with a higher class ahead is told one place too few.
 package streams
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -41,9 +44,14 @@ type Result struct {
 	OpenMS      int64     `json:"open_ms"`             // until all had their first event
 	BareP99MS   float64   `json:"bare_push_p99_ms"`
 	BareKB      float64   `json:"bare_kb_per_stream"`
-	Deaf        int       `json:"deaf"` // clients that never read
+	Deaf        int       `json:"deaf"`   // clients that never read
+	CutMS       int64     `json:"cut_ms"` // after all else until the hub had cut them all off
+	Resumed     int       `json:"resumed"`
+	Compared    int       `json:"compared"` // documents with GET /api/v1/status
+	EndMS       int64     `json:"end_ms"`   // from SIGTERM until every stream had its end and the hub was gone
 	SeedMS      int64     `json:"seed_ms"`
 	HubCPUIdle  float64   `json:"hub_cpu_idle"` // processors that the hub uses while nothing changes
+	HubCPUMS    float64   `json:"hub_cpu_ms"`   // that the hub works for one change to all
 	EventsTotal int64     `json:"events"`
 }
 
@@ -51,7 +59,11 @@ const (
 	changes     = 5
 	maxPush     = 300.0
 	maxKB       = 30.0
-	deafClients = 3
+	resumes     = 2
+	cutChanges  = 100 // more than fit into what lies between the hub and a client who does not read
+	heads       = changes + resumes + cutChanges
+	deafClients = 20
+	cutWithin   = 90 * time.Second // the hub's own patience is 10 s from when nothing goes any more
 	pushWithin  = 30 * time.Second
 	settle      = 700 * time.Millisecond // more than the gap between two events of a stream
 	idle        = 4 * time.Second        // long enough for each stream's re-reading, which is part of what open streams cost
@@ -69,7 +81,7 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 	if err != nil {
 		return res, err
 	}
-	line := placekit.NewLine(o.N+changes+deafClients, o.Seed)
+	line := placekit.NewLine(o.N+heads+deafClients, o.Seed)
 	begun := time.Now()
 	if err := w.Seed(ctx, line, len(line.All)); err != nil {
 		return res, err
@@ -174,26 +186,41 @@ func fired(c *http.Client, req *http.Request) (time.Time, error) {
 	return time.UnixMicro(micro), err
 }
 
+// stage is what the hub is measured with.
+type stage struct {
+	*Result
+	o       check.Options
+	w       *placekit.World
+	line    *placekit.Line
+	hub     *drive.Hub
+	oper    *drive.Client
+	all     *audience
+	deaf    []*deaf
+	who     []int32 // the customers of the seats
+	claimed int
+}
+
 // hub measures the hub. The streams belong to all but the heads that will be claimed and the last few, who never read.
 func (r *Result) hub(ctx context.Context, o check.Options, w *placekit.World, line *placekit.Line, hub *drive.Hub) error {
-	who := line.Order[changes : changes+o.N]
-	addr := strings.TrimPrefix(hub.URL, "http://")
-	oper := drive.NewClient(hub.URL, 1)
-	defer oper.Close()
+	s := &stage{Result: r, o: o, w: w, line: line, hub: hub, who: line.Order[heads : heads+o.N], oper: drive.NewClient(hub.URL, 1)}
+	defer s.oper.Close()
 	before, err := residentKB(hub.PID())
 	if err != nil {
 		return err
 	}
-	all := newAudience(addr, o.N)
-	defer all.close()
+	s.all = newAudience(strings.TrimPrefix(hub.URL, "http://"), o.N)
+	defer s.all.close()
+	mine := make([][]byte, o.N)
+	for i, who := range s.who {
+		mine[i] = fmt.Appendf(nil, `"email":"w%d@line.example"`, who)
+	}
+	s.all.mine = func(i int) []byte { return mine[i] }
 	begun := time.Now()
-	if err := all.open(ctx, func(i int) string { return line.Token(int(who[i])) }); err != nil {
+	if err := s.all.open(ctx, s.token); err != nil {
 		return err
 	}
-	place := func(i, claimed int) int { return int(line.Place[who[i]]) - claimed }
-	if err := all.await(ctx, o.N, pushWithin, func(i, position int) bool { return position == place(i, 0) }); err != nil {
-		r.missed(all, err, func(i int) int { return place(i, 0) })
-		return nil
+	if told, err := s.await(ctx); !told || err != nil {
+		return err
 	}
 	r.Open, r.OpenMS = o.N, time.Since(begun).Milliseconds()
 	now, err := residentKB(hub.PID())
@@ -202,69 +229,240 @@ func (r *Result) hub(ctx context.Context, o check.Options, w *placekit.World, li
 	}
 	r.KB = round1((now - before) / float64(o.N))
 	fmt.Fprintf(o.Log, "%d streams are open after %d ms, %.1f KB each\n", o.N, r.OpenMS, r.KB)
-	for k := range deafClients {
-		stop, err := deaf(ctx, addr, line.Token(int(line.Order[changes+o.N+k])))
-		if err != nil {
-			return err
-		}
-		defer stop()
-	}
 	if r.HubCPUIdle, err = cpuDuring(ctx, hub.PID(), idle); err != nil {
 		return err
 	}
-	if done, err := r.push(ctx, o, w, line, oper, all, place); !done || err != nil {
-		return err
+	defer s.hush()
+	for _, part := range []func(context.Context) (bool, error){s.openDeaf, s.push, s.resume, s.compare, s.cutOff} {
+		if done, err := part(ctx); !done || err != nil {
+			return err
+		}
 	}
 	if now, err = residentKB(hub.PID()); err != nil {
 		return err
 	}
-	r.KBAfter, r.EventsTotal, r.Done = round1((now-before)/float64(o.N)), all.events.Load(), o.N
-	return nil
+	r.KBAfter, r.EventsTotal = round1((now-before)/float64(o.N)), s.all.events.Load()
+	for _, text := range s.all.wrongs() {
+		r.Violate("%s", text)
+	}
+	return s.stop()
 }
 
-// push claims the head again and again; false when somebody was not told.
-func (r *Result) push(ctx context.Context, o check.Options, w *placekit.World, line *placekit.Line, oper *drive.Client, all *audience, place func(i, claimed int) int) (bool, error) {
-	var p50, p99 []float64
-	for k := 1; k <= changes; k++ {
-		if err := wait(ctx, settle); err != nil {
+func (s *stage) token(i int) string { return s.line.Token(int(s.who[i])) }
+
+// place is where a seat stands after so many claims.
+func (s *stage) place(i, claimed int) int { return int(s.line.Place[s.who[i]]) - claimed }
+
+// await waits until everybody was told the place of now; false if somebody was not, or was told another one.
+func (s *stage) await(ctx context.Context) (bool, error) {
+	err := s.all.await(ctx, s.o.N, pushWithin, func(i, position int) bool { return position == s.place(i, s.claimed) })
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		s.missed(s.all, err, func(i int) int { return s.place(i, s.claimed) })
+	}
+	return err == nil, nil
+}
+
+// claim takes the head of the line.
+func (s *stage) claim(ctx context.Context) (at time.Time, acked time.Duration, err error) {
+	if err := wait(ctx, settle); err != nil {
+		return at, 0, err
+	}
+	var got struct {
+		ID        string    `json:"id"`
+		ClaimedAt time.Time `json:"claimed_at"`
+	}
+	ctx, done := context.WithTimeout(ctx, pushWithin)
+	defer done()
+	called := time.Now()
+	if err := s.oper.Call(ctx, http.MethodPost, "/api/v1/requests/claim-next", nil, &got, drive.Bearer(s.w.Token)); err != nil {
+		return at, 0, fmt.Errorf("claim-next: %w", err)
+	}
+	if want := s.line.All[s.line.Order[s.claimed]].ID; got.ID != want {
+		return at, 0, fmt.Errorf("claim-next gave %s instead of the head %s", got.ID, want)
+	}
+	s.claimed++
+	return got.ClaimedAt, time.Since(called), nil
+}
+
+func (s *stage) openDeaf(ctx context.Context) (bool, error) {
+	for k := range deafClients {
+		d, err := openDeaf(ctx, s.all.addr, s.line.Token(int(s.line.Order[heads+s.o.N+k])))
+		if err != nil {
 			return false, err
 		}
-		var got struct {
-			ID        string    `json:"id"`
-			ClaimedAt time.Time `json:"claimed_at"`
-		}
-		called := time.Now()
-		call, done := context.WithTimeout(ctx, pushWithin)
-		err := oper.Call(call, http.MethodPost, "/api/v1/requests/claim-next", nil, &got, drive.Bearer(w.Token))
-		done()
+		s.deaf = append(s.deaf, d)
+	}
+	return true, nil
+}
+
+func (s *stage) hush() {
+	for _, d := range s.deaf {
+		_ = d.conn.Close()
+	}
+}
+
+// push measures changes to all.
+func (s *stage) push(ctx context.Context) (bool, error) {
+	before, err := ticks(s.hub.PID())
+	if err != nil {
+		return false, err
+	}
+	var p50, p99 []float64
+	for k := 1; k <= changes; k++ {
+		at, acked, err := s.claim(ctx)
 		if err != nil {
-			return false, fmt.Errorf("claim-next: %w", err)
+			return false, err
 		}
-		acked := time.Since(called)
-		if want := line.All[line.Order[k-1]].ID; got.ID != want {
-			r.Violate("claim-next gave %s instead of the head %s", got.ID, want)
-			return false, nil
+		if told, err := s.await(ctx); !told || err != nil {
+			return false, err
 		}
-		if err := all.await(ctx, o.N, pushWithin, func(i, position int) bool { return position == place(i, k) }); err != nil {
-			r.missed(all, err, func(i int) int { return place(i, k) })
-			return false, nil
-		}
-		for i, told := range all.told() {
-			if told != place(i, k) && told != place(i, k-1) {
-				r.Violate("after claim %d customer %d was told place %d instead of %d", k, i, told, place(i, k))
+		for i, told := range s.all.told() {
+			if told != s.place(i, k) && told != s.place(i, k-1) {
+				s.Violate("after claim %d customer %d was told place %d instead of %d", k, i, told, s.place(i, k))
 			}
 		}
-		l := all.latencies(got.ClaimedAt)
+		l := s.all.latencies(at)
 		p50, p99 = append(p50, placekit.Percentile(l, 50)), append(p99, placekit.Percentile(l, 99))
-		r.PushMaxMS = max(r.PushMaxMS, round1(placekit.Percentile(l, 100)))
-		fmt.Fprintf(o.Log, "change %d: acknowledged after %s, p50 %.0f ms, p99 %.0f ms, last %.0f ms\n",
+		s.AllP99MS = append(s.AllP99MS, round1(p99[k-1]))
+		s.PushMaxMS = max(s.PushMaxMS, round1(placekit.Percentile(l, 100)))
+		fmt.Fprintf(s.o.Log, "change %d: acknowledged after %s, p50 %.0f ms, p99 %.0f ms, last %.0f ms\n",
 			k, acked.Round(time.Millisecond), placekit.Percentile(l, 50), placekit.Percentile(l, 99), placekit.Percentile(l, 100))
 	}
-	for _, ms := range p99 {
-		r.AllP99MS = append(r.AllP99MS, round1(ms))
+	s.PushP50MS, s.PushP99MS = round1(check.Median(p50)), round1(check.Median(p99))
+	now, err := ticks(s.hub.PID())
+	s.HubCPUMS = round1((now - before) / ticksPerS * 1000 / changes)
+	return true, err
+}
+
+// resume lets some lose their connection and come back: once before a change and once after it.
+func (s *stage) resume(ctx context.Context) (bool, error) {
+	some := max(1, s.o.N/10)
+	for _, missed := range []bool{false, true} {
+		s.all.leave(some)
+		if missed {
+			if _, _, err := s.claim(ctx); err != nil {
+				return false, err
+			}
+		}
+		if err := s.all.back(ctx, some, s.token); err != nil {
+			return false, err
+		}
+		if !missed { // only what comes later may be told
+			if _, _, err := s.claim(ctx); err != nil {
+				return false, err
+			}
+		}
+		if told, err := s.await(ctx); !told || err != nil {
+			return false, err
+		}
 	}
-	r.PushP50MS, r.PushP99MS = round1(check.Median(p50)), round1(check.Median(p99))
+	s.Resumed = resumes * some
+	fmt.Fprintf(s.o.Log, "%d came back twice and were told what they had missed\n", some)
 	return true, nil
+}
+
+// compare holds the last event of some against what the same customer is told when he asks. A forecast may be newer in one of them for a
+// moment, so it is asked again for as long as a stream may take to look by itself.
+func (s *stage) compare(ctx context.Context) (bool, error) {
+	ctx, done := context.WithTimeout(ctx, pushWithin)
+	defer done()
+	for i := 0; i < s.o.N; i += compared {
+		for {
+			a, err := s.oper.Do(ctx, http.MethodGet, "/api/v1/status", nil, drive.Bearer(s.token(i)))
+			if err != nil {
+				return false, err
+			}
+			asked, told, err := documents(a.Body, s.all.doc(i))
+			if err != nil {
+				return false, err
+			}
+			if asked == told {
+				break
+			}
+			if err := wait(ctx, settle/10); err != nil {
+				s.Violate("customer %d was told %s, and on asking %s", i, told, asked)
+				break
+			}
+		}
+		s.Compared++
+	}
+	return true, nil
+}
+
+// documents gives an answer's document and an event's in one form, without the moment of reading.
+func documents(answer, event []byte) (asked, told string, err error) {
+	var a struct {
+		Data map[string]any `json:"data"`
+	}
+	var e map[string]any
+	if err := errors.Join(json.Unmarshal(answer, &a), json.Unmarshal(event, &e)); err != nil {
+		return "", "", fmt.Errorf("%w: %s, %s", err, answer, event)
+	}
+	delete(a.Data, "as_of")
+	delete(e, "as_of")
+	one, err := json.Marshal(a.Data)
+	if err != nil {
+		return "", "", err
+	}
+	two, err := json.Marshal(e)
+	return string(one), string(two), err
+}
+
+// cutOff goes on changing the line until all who never read are cut off.
+func (s *stage) cutOff(ctx context.Context) (bool, error) {
+	begun := time.Now()
+	for {
+		open := 0
+		for _, d := range s.deaf {
+			cut, err := d.isCut()
+			if err != nil {
+				return false, err
+			}
+			if !cut {
+				open++
+			}
+		}
+		s.CutMS = time.Since(begun).Milliseconds()
+		if open == 0 {
+			fmt.Fprintf(s.o.Log, "those who never read were cut off after %d ms more\n", s.CutMS)
+			return true, nil
+		}
+		if time.Since(begun) > cutWithin {
+			s.Violate("%d of %d who never read were not cut off within %s", open, len(s.deaf), cutWithin)
+			return false, nil
+		}
+		if s.claimed == heads { // what is written suffices; from here on it is a matter of the hub's patience
+			if err := wait(ctx, settle); err != nil {
+				return false, err
+			}
+			continue
+		}
+		if _, _, err := s.claim(ctx); err != nil {
+			return false, err
+		}
+		if told, err := s.await(ctx); !told || err != nil {
+			return false, err
+		}
+	}
+}
+
+// stop asks the hub to stop.
+func (s *stage) stop() error {
+	begun := time.Now()
+	if err := s.hub.Stop(); err != nil {
+		return err
+	}
+	n := s.all.ended()
+	s.EndMS = time.Since(begun).Milliseconds()
+	if n != s.o.N {
+		s.Violate("%d of %d streams were told their end", n, s.o.N)
+	}
+	s.Done = n
+	fmt.Fprintf(s.o.Log, "%d streams were told their end within %d ms of SIGTERM\n", n, s.EndMS)
+	return nil
 }
 
 // missed notes who was not told what is true.
