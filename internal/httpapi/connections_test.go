@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,8 +68,8 @@ func (g *ground) tables() (n int) {
 	return n
 }
 
-// reach waits until the request is in the state.
-func (r *rig) reach(id string, s hub.State) {
+// until waits until a request is as it shall be.
+func (r *rig) until(id string, good func(hub.State) bool) hub.State {
 	r.t.Helper()
 	changed := make(chan struct{}, 1)
 	defer r.Service.Subscribe(id, func() {
@@ -76,20 +78,24 @@ func (r *rig) reach(id string, s hub.State) {
 		default:
 		}
 	})()
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
-	defer cancel()
+	over := time.After(patience)
 	for {
-		req, err := r.Service.Request(ctx, id)
+		req, err := r.Service.Request(r.t.Context(), id)
 		ok(r.t, err)
-		if req.State == s {
-			return
+		if good(req.State) {
+			return req.State
 		}
 		select {
 		case <-changed:
-		case <-ctx.Done():
-			r.t.Fatalf("%s is %s, not %s: %+v", id, req.State, s, req.Failure)
+		case <-over:
+			r.t.Fatalf("%s is %s: %+v", id, req.State, req.Failure)
 		}
 	}
+}
+
+func (r *rig) reach(id string, s hub.State) {
+	r.t.Helper()
+	r.until(id, func(is hub.State) bool { return is == s })
 }
 
 // An operator brings a database by its connection string; the whole pipeline runs there, and the customer gets it.
@@ -242,6 +248,89 @@ func TestCancelledDatabaseIsGivenBack(t *testing.T) {
 	pgExec(t, g.super, `DROP EVENT TRIGGER spoil`)
 	r.reach(bring(3), hub.Completed)
 	r.noSecretAfter("request.credentials.refused")
+}
+
+// Two requests come to one database under different names, both while it is empty: one gets it, the other is told why not, and its clearing up
+// touches nothing.
+func TestOneDatabaseForTwo(t *testing.T) {
+	r := newRig(t)
+	g := newGround(t)
+	u, err := url.Parse(g.URL)
+	ok(t, err)
+	u.Host = "localhost:" + u.Port()
+	var ids []string
+	for i, address := range []string{g.URL, u.String()} {
+		id, _ := r.signUp(i, "enterprise")
+		r.as("POST", "/api/v1/requests/"+id+"/claim", nil).want(200)
+		r.as("POST", "/api/v1/requests/"+id+"/credentials", obj{"provider": "manual", "connection_string": address}).want(202)
+		ids = append(ids, id)
+	}
+	r.work()
+	var won, lost string
+	for _, id := range ids {
+		switch s := r.until(id, func(s hub.State) bool { return s == hub.Completed || s == hub.Failed }); s {
+		case hub.Completed:
+			won = id
+		case hub.Failed:
+			lost = id
+		default:
+			t.Fatalf("%s is %s", id, s)
+		}
+	}
+	if won == "" || lost == "" {
+		t.Fatal("it went to both, or to nobody")
+	}
+	failed := r.as("GET", "/api/v1/requests/"+lost, nil).want(200)
+	if !strings.Contains(failed.Raw, "another tenant") && !strings.Contains(failed.Raw, "belongs to tenant") {
+		t.Error(failed.Raw)
+	}
+	n := g.tables()
+	r.as("POST", "/api/v1/requests/"+lost+"/cancel", nil).want(200)
+	r.purged(failed.text("tenant_id"))
+	if after := g.tables(); after != n {
+		t.Errorf("there were %d tables and are %d", n, after)
+	}
+}
+
+// Only so many are tried at once; the next one is told to come again. One that is deaf holds its place.
+func TestTrialsAtOnce(t *testing.T) {
+	r := newRig(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ok(t, err)
+	var mu sync.Mutex
+	var held []net.Conn
+	came := make(chan struct{}, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			held = append(held, c)
+			mu.Unlock()
+			came <- struct{}{}
+		}
+	}()
+	deaf := obj{"provider": "manual", "connection_string": "postgres://u:p@" + l.Addr().String() + "/d?sslmode=disable"}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { r.as("POST", "/api/v1/connections/test", deaf).refused(422, "CONNECTION_FAILED") })
+	}
+	for range 4 {
+		<-came
+	}
+	if p := r.as("POST", "/api/v1/connections/test", deaf).refused(429, "RATE_LIMITED"); p.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	ok(t, l.Close())
+	mu.Lock()
+	for _, c := range held {
+		ok(t, c.Close())
+	}
+	mu.Unlock()
+	wg.Wait()
+	r.as("POST", "/api/v1/connections/test", deaf).refused(422, "CONNECTION_FAILED")
 }
 
 // purged waits until the tenant's database was given back.

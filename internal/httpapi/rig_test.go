@@ -77,7 +77,7 @@ func newRig(t testing.TB, opts ...option) *rig {
 	ok(t, err)
 	files, err := sqlitefile.New(sqlitefile.Config{Dir: filepath.Join(dir, "tenants")})
 	ok(t, err)
-	manual := external.NewManual(egress.New(egress.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}), log)
+	manual := external.NewManual(egress.New(egress.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}}), log)
 	r.Service = hub.New(hub.Deps{
 		Store: r.Store, Jobs: r.jobs, Catalogs: fixed{cat}, Providers: map[string]hub.Provider{files.Name(): files, manual.Name(): manual}, Default: files.Name(),
 		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: tokens{}, Passwords: passwords{auth.NewHasherForTests()}, Events: newBus(),

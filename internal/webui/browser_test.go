@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/testkit"
 	"github.com/kitshub/kitshub/internal/testkit/browser"
 )
 
@@ -253,4 +254,35 @@ func TestConsoleInABrowser(t *testing.T) {
 	if len(list) == 0 {
 		t.Error("nothing was completed")
 	}
+}
+
+// What came of a test stands beside the form, and what was typed stays in it.
+func TestBringInABrowser(t *testing.T) {
+	r := newRig(t)
+	s := r.signUp("big@example.com", "Groß", "enterprise")
+	_, err := r.Service.Claim(t.Context(), hub.Actor{Kind: hub.ByPerson, ID: "opr_x", Name: "X", Rank: hub.Admin}, s.Request.ID)
+	ok(t, err)
+	w, path := newWindow(t), "/console/requests/"+s.Request.ID
+	w.do(chromedp.EmulateViewport(1280, 1000), chromedp.Navigate(r.URL+path))
+	w.follow(chromedp.SendKeys("#f-email", adminMail), chromedp.SendKeys("#f-password", password), chromedp.Click("main .button"))
+	w.until(`location.pathname === "` + path + `" && document.querySelector("#bring") !== null`)
+	address := testkit.Postgres(t)
+	w.do(chromedp.Click("#bring details:first-of-type summary"), chromedp.SendKeys("#f-connection_string", address))
+	value[string](w, `window.mark = "same"`)
+	w.do(chromedp.Click("#bring details:first-of-type .button.second"))
+	w.until(`document.querySelector("#trial .note.good")?.innerText.includes("This database will do.")`)
+	w.until(`window.mark === "same" && document.querySelectorAll("#trial li.is-done").length === 7`)
+	if typed := value[string](w, `document.querySelector("#f-connection_string").value`); typed != address {
+		t.Error("what was typed is gone")
+	}
+	for _, width := range []int64{1280, 390} {
+		w.do(chromedp.EmulateViewport(width, 844))
+		if over := value[int](w, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+			t.Errorf("at %d it is %d pixels too wide", width, over)
+		}
+	}
+	r.work()
+	w.follow(chromedp.Click("#bring details:first-of-type .button:not(.second)"))
+	w.until(`document.querySelector(".head .badge.is-completed") !== null`)
+	w.quiet()
 }
