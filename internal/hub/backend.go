@@ -67,6 +67,12 @@ type Mover interface {
 	Here(b Backend) (Credentials, error)
 }
 
+// Addresser is a provider whose customers reach it by an address that is a setting and may change. Addressed gives sealed credentials with the
+// address of today; nothing is asked or touched.
+type Addresser interface {
+	Addressed(b Backend, c Credentials) (Credentials, error)
+}
+
 // Identity is the sealed row inside every tenant database that says whose it is.
 type Identity struct {
 	TenantID       string

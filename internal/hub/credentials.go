@@ -110,8 +110,23 @@ func (s *Service) RevealToCustomer(ctx context.Context, token string) (Credentia
 			return Credentials{}, err
 		}
 		u.touch(r.ID)
-		return s.openCredentials(t)
+		return s.addressed(t)
 	})
+}
+
+// addressed opens the credentials for those who connect with them: with the address of today, where the provider knows it. Those of a cluster
+// that is not set up here are given as they were sealed.
+func (s *Service) addressed(t *Tenant) (Credentials, error) {
+	sealed, err := s.openCredentials(t)
+	if err != nil {
+		return Credentials{}, err
+	}
+	if p, ok := s.providers[t.Backend.Provider].(Addresser); ok {
+		if now, err := p.Addressed(t.Backend, sealed); err == nil {
+			return now, nil
+		}
+	}
+	return sealed, nil
 }
 
 // Reveal gives an operator the connection details; each look is audited.
@@ -130,7 +145,7 @@ func (s *Service) Reveal(ctx context.Context, a Actor, tenantID string) (Credent
 		if err := u.audit(ctx, a, "tenant.reveal", t.ID, nil); err != nil {
 			return Credentials{}, err
 		}
-		return s.openCredentials(t)
+		return s.addressed(t)
 	})
 }
 

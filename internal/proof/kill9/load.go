@@ -153,7 +153,7 @@ func (l *load) meetCreate(ctx context.Context, r *rand.Rand, kill int) error {
 	email := fmt.Sprintf("k%d-make-%d@proof.example", l.seed, kill)
 	l.signUp(ctx, drive.SignUp{Email: email, CompanyName: "Make", ContactName: "Pat Proof", Plan: stepwise}, "")
 	begun := func(s drive.Step) bool { return s.Name == "create" && s.Status != "pending" }
-	deadline := time.NewTimer(meetWithin)
+	deadline := time.NewTimer(meetWithin[l.provider])
 	defer deadline.Stop()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -183,7 +183,7 @@ func (l *load) meetCreate(ctx context.Context, r *rand.Rand, kill int) error {
 // after a while without one. Where no such customer is left it signs one up. It asks again and again rather than following the stream, whose two events a second are too few for steps of
 // milliseconds.
 func (l *load) meetBetweenSteps(ctx context.Context, r *rand.Rand, kill int) error {
-	deadline := time.NewTimer(meetWithin)
+	deadline := time.NewTimer(meetWithin[l.provider])
 	defer deadline.Stop()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -224,9 +224,11 @@ func (l *load) meetBetweenSteps(ctx context.Context, r *rand.Rand, kill int) err
 const (
 	createAndIdentity = 2
 	lookEvery         = 3 * time.Millisecond
-	meetWithin        = 2 * time.Second
 	makingAtMost      = 80 * time.Millisecond // most of what making a database takes
 )
+
+// meetWithin is how long a life may wait for the instant of its kill. On Postgres the first lives build templates.
+var meetWithin = map[string]time.Duration{check.SQLite: 2 * time.Second, check.Postgres: 20 * time.Second}
 
 // offer hands a request to the operators; when they are behind, those who clean up in the end find it in the line.
 func (l *load) offer(id string) {

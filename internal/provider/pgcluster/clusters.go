@@ -84,6 +84,15 @@ func (c *Clusters) Open(ctx context.Context, b hub.Backend, cr hub.Credentials, 
 	return p.Open(ctx, b, cr, r)
 }
 
+// Addressed is Provider.Addressed.
+func (c *Clusters) Addressed(b hub.Backend, cr hub.Credentials) (hub.Credentials, error) {
+	p, err := c.of(b)
+	if err != nil {
+		return hub.Credentials{}, err
+	}
+	return p.Addressed(b, cr)
+}
+
 // Size is Provider.Size.
 func (c *Clusters) Size(ctx context.Context, b hub.Backend, cr hub.Credentials) (n int64, err error) {
 	err = c.on(b, func(p *Provider) error { n, err = p.Size(ctx, b, cr); return err })

@@ -3,6 +3,7 @@ package pgcluster
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"testing"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -64,4 +65,37 @@ func TestSeveralClusters(t *testing.T) {
 	if _, err := NewClusters(); err == nil || errors.Is(err, errNoTemplate) {
 		t.Error("no cluster was taken")
 	}
+}
+
+// When a cluster moves, customers are given its new address with the passwords they have.
+func TestTheAddressIsThatOfToday(t *testing.T) {
+	r := newRig(t)
+	x := r.plan(r.provider(), "ten_1")
+	moved, err := NewClusters(r.provider(func(c *Config) { c.CustomerHost = "db.example.com:6543" }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := moved.Addressed(x.Backend, x.Credentials)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := url.Parse(x.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, err := url.Parse(got.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is.Host != "db.example.com:6543" || is.User.String() != was.User.String() || is.Path != was.Path || got.Env["PGHOST"] != "db.example.com" || got.Env["PGPORT"] != "6543" ||
+		got.Env["PGPASSWORD"] != x.Env["PGPASSWORD"] || got.Env["KITSHUB_TENANT"] != "ten_1" {
+		t.Errorf("%s became %s, %v", was, is, got.Env)
+	}
+	other := r.plan(r.provider(), "ten_2")
+	if _, err := moved.Addressed(x.Backend, other.Credentials); err == nil {
+		t.Error("another tenant's credentials were taken")
+	}
+	x.Place = "elsewhere/" + x.Place
+	_, err = moved.Addressed(x.Backend, x.Credentials)
+	r.wantFault("another cluster's", err, hub.ClassData, "NO_CLUSTER")
 }

@@ -70,7 +70,10 @@ type Provider struct {
 	kill func(context.Context) error // tests only; see admin.step
 }
 
-var _ hub.Provider = (*Provider)(nil)
+var (
+	_ hub.Provider  = (*Provider)(nil)
+	_ hub.Addresser = (*Provider)(nil)
+)
 
 // New checks the configuration and connects to nothing; Ping and Doctor do.
 func New(c Config) (*Provider, error) {
@@ -185,6 +188,19 @@ func (p *Provider) Plan(_ context.Context, tenantID string, generation int64) (h
 	runtime, owner := newPassword(), newPassword()
 	return hub.Backend{TenantID: tenantID, Generation: generation, Provider: Name, Place: p.place(db)},
 		p.credentials(tenantID, db, runtime, owner), nil
+}
+
+// Addressed implements hub.Addresser: host, port and TLS are those of the cluster as it is set up now.
+func (p *Provider) Addressed(b hub.Backend, c hub.Credentials) (hub.Credentials, error) {
+	name, _, err := p.database(b)
+	if err != nil {
+		return hub.Credentials{}, err
+	}
+	runtime, owner, err := passwords(c, name)
+	if err != nil {
+		return hub.Credentials{}, err
+	}
+	return p.credentials(b.TenantID, name, runtime, owner), nil
 }
 
 func (p *Provider) credentials(tenantID, db, runtime, owner string) hub.Credentials {

@@ -254,13 +254,12 @@ func (s *Server) startOnFreePort(ctx context.Context, password string) error {
 	return last
 }
 
-// ready waits until the server says in its pid file that it is ready, then logs in once. Asking the file rather than
-// the port keeps "the database system is starting up" out of the log, so a FATAL there is a real one.
+// ready waits until the server says in its pid file that it is ready, then logs in once.
 func (s *Server) ready(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !s.saysReady() {
-		if log := s.Log(); strings.Contains(log, "FATAL:") || strings.Contains(log, "postgres: error") {
+		if log := s.Log(); gaveUp(log) {
 			return fmt.Errorf("postgres did not start:\n%s", log)
 		}
 		select {
@@ -274,6 +273,16 @@ func (s *Server) ready(ctx context.Context) error {
 		return fmt.Errorf("first connection to Postgres: %w\n%s", err, s.Log())
 	}
 	return conn.Close(ctx)
+}
+
+// gaveUp looks for the reason why a server did not start. What it answers to others who knock while it starts or recovers is none.
+func gaveUp(log string) bool {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "postgres: error") || strings.Contains(line, "FATAL:") && !strings.Contains(line, "FATAL:  the database system is ") {
+			return true
+		}
+	}
+	return false
 }
 
 // saysReady reads the status line of postmaster.pid. A file that a crashed server left behind may say "ready" too, so
