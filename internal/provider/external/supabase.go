@@ -53,10 +53,10 @@ type project struct {
 }
 
 // String hides the keys wherever a project is printed by mistake.
-func (p project) String() string { return p.ref }
+func (pr project) String() string { return pr.ref }
 
 // GoString hides them from %#v.
-func (p project) GoString() string { return p.ref }
+func (pr project) GoString() string { return pr.ref }
 
 // Bring implements hub.Bringer. The database is reached directly; where the hub's network does not get there, which without IPv6 it seldom does,
 // and the region is known, by way of the region's session pooler.
