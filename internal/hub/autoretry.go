@@ -95,7 +95,7 @@ func (s *Service) RetryByItself(ctx context.Context, a Again) error {
 		if err := r.move(MoveRetry, u.Now()); err != nil {
 			return nil, err
 		}
-		detail, err := s.takeUp(ctx, u, r)
+		detail, err := s.takeUp(ctx, u, r, s.jobs.EnqueueRetried)
 		if err != nil {
 			return nil, err
 		}
@@ -106,8 +106,9 @@ func (s *Service) RetryByItself(ctx context.Context, a Again) error {
 	return err
 }
 
-// takeUp does what a retry needs besides the move: at the step that failed where the request had credentials, else back in the line.
-func (s *Service) takeUp(ctx context.Context, u *unit, r *Request) (map[string]any, error) {
+// takeUp does what a retry needs besides the move: at the step that failed where the request had credentials, else back in the line. enqueue
+// says in which queue.
+func (s *Service) takeUp(ctx context.Context, u *unit, r *Request, enqueue func(context.Context, Tx, LineKey) error) (map[string]any, error) {
 	detail := map[string]any{}
 	if r.Failure != nil {
 		detail["step"] = r.Failure.Step
@@ -118,7 +119,7 @@ func (s *Service) takeUp(ctx context.Context, u *unit, r *Request) (map[string]a
 		if r.Way != Automatic {
 			return detail, nil
 		}
-		return detail, s.jobs.EnqueueProvision(ctx, u, r.Key())
+		return detail, enqueue(ctx, u, r.Key())
 	}
 	op, found, err := u.OpenOperation(ctx, r.ID) // open while the hub tries by itself
 	if err != nil {
@@ -131,7 +132,7 @@ func (s *Service) takeUp(ctx context.Context, u *unit, r *Request) (map[string]a
 		}
 	}
 	r.OperationID = op.ID
-	return detail, s.jobs.EnqueueProvision(ctx, u, r.Key())
+	return detail, enqueue(ctx, u, r.Key())
 }
 
 // endRetries ends the operation of a failed request that the hub would have retried by itself and that a person takes over.

@@ -87,7 +87,7 @@ func (s *Service) Retry(ctx context.Context, a Actor, id string) (*Request, erro
 	if err := s.catalogs.Reload(ctx); err != nil {
 		s.log.WarnContext(ctx, "the catalog could not be read again; the one in force stays", "error", err)
 	}
-	return s.handle(ctx, a, id, MoveRetry, func(u *unit, r *Request) (map[string]any, error) { return s.takeUp(ctx, u, r) })
+	return s.handle(ctx, a, id, MoveRetry, func(u *unit, r *Request) (map[string]any, error) { return s.takeUp(ctx, u, r, s.jobs.EnqueueProvision) })
 }
 
 // Cancel ends a request, by an operator.

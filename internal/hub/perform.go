@@ -17,19 +17,24 @@ func (s *Service) identity(tenantID string, generation int64, catalogVersion str
 	return id
 }
 
-// How a passing trouble is tried again: three tries with a doubling pause and jitter, so that many tenants do not come back in step.
+// How a passing trouble is tried again: three tries with a doubling pause and jitter, so that many tenants do not come back in step. A run that
+// is itself a retry by the hub tries once: the next one is due anyway, and a server that says nothing would hold up the others for longer.
 const (
 	maxTries   = 3
 	firstPause = 200 * time.Millisecond
 )
 
 func (w *run) attempt(ctx context.Context, b *bench, st Step, rec *StepRecord) error {
-	pause := firstPause
+	pause, left := firstPause, maxTries
+	if f := w.req.Failure; f != nil && f.Retries > 0 {
+		left = 1
+	}
 	for {
 		rec.Tries++
+		left--
 		err := w.perform(ctx, b, st)
 		var se *StepError
-		if err == nil || ctx.Err() != nil || !errors.As(err, &se) || se.Class != ClassNetwork || rec.Tries%maxTries == 0 {
+		if err == nil || ctx.Err() != nil || !errors.As(err, &se) || se.Class != ClassNetwork || left == 0 {
 			return err
 		}
 		timer := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // jitter needs no secrecy

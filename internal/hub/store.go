@@ -38,6 +38,9 @@ type Tx interface {
 type Jobs interface {
 	// EnqueueProvision runs Service.Provision for the request, in the order of the line.
 	EnqueueProvision(ctx context.Context, tx Tx, k LineKey) error
+	// EnqueueRetried does the same for a request that the hub retries by itself, with workers of their own: those of a cluster that is away
+	// must not stand in the way of the rest of the line.
+	EnqueueRetried(ctx context.Context, tx Tx, k LineKey) error
 	// EnqueueCleanup runs Service.Cleanup for the tenant of a cancelled request.
 	EnqueueCleanup(ctx context.Context, tx Tx, tenantID string) error
 	// EnqueueRetry runs Service.RetryByItself at its time.

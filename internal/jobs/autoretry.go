@@ -31,6 +31,6 @@ func (w *retryWorker) Work(ctx context.Context, j *river.Job[retryArgs]) error {
 // EnqueueRetry implements hub.Jobs. River looks every five seconds for what is due, so it may come that much later than asked.
 func (c *Client) EnqueueRetry(ctx context.Context, tx hub.Tx, a hub.Again) error {
 	return c.enqueue(ctx, tx, retryArgs{RequestID: a.RequestID, Fence: a.Fence}, &river.InsertOpts{
-		Queue: queueRetry, MaxAttempts: retryAttempts, ScheduledAt: a.At,
+		Queue: queueRetry, MaxAttempts: retryAttempts, ScheduledAt: a.At, Priority: riverPriority(2), // a moment's work: before the runs in this queue
 	})
 }

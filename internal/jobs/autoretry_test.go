@@ -36,3 +36,38 @@ func TestARetryComesAtItsTime(t *testing.T) {
 		}
 	})
 }
+
+// What the hub retries by itself has workers of its own: while all of them hang, a new request is worked at once.
+func TestRetriedRequestsHoldUpNobody(t *testing.T) {
+	onEngines(t, func(t *testing.T, r *rig) {
+		t.Parallel()
+		hold, ran := make(chan struct{}), make(chan string, 10)
+		c := newTest(t, r.options("a"), quick, &worker{provision: func(ctx context.Context, id string) error {
+			ran <- id
+			if id == key(1).ID {
+				select {
+				case <-hold:
+				case <-ctx.Done():
+				}
+			}
+			return nil
+		}})
+		start(t, c)
+		r.commit(t, func(tx hub.Tx) {
+			for range 5 {
+				noError(t, c.EnqueueRetried(t.Context(), tx, key(1)))
+			}
+		})
+		for range 2 {
+			receive(t, ran, "a retried request")
+		}
+		r.commit(t, func(tx hub.Tx) { noError(t, c.EnqueueProvision(t.Context(), tx, key(2))) })
+		if id := receive(t, ran, "the new request"); id != key(2).ID {
+			t.Errorf("%s ran", id)
+		}
+		close(hold)
+		for range 3 {
+			receive(t, ran, "the other retried requests")
+		}
+	})
+}

@@ -71,7 +71,6 @@ const (
 	queueMail      = "mail"
 
 	cleanupWorkers = 2
-	retryWorkers   = 2
 	mailWorkers    = 2
 )
 
@@ -233,7 +232,7 @@ func (c *Client) config() *river.Config {
 		Queues: map[string]river.QueueConfig{
 			queueProvision: {MaxWorkers: c.opt.Workers, FetchPollInterval: c.tuning.pollProvision},
 			queueCleanup:   {MaxWorkers: cleanupWorkers},
-			queueRetry:     {MaxWorkers: retryWorkers},
+			queueRetry:     {MaxWorkers: max(2, c.opt.Workers/2)},
 			queueMail:      {MaxWorkers: mailWorkers},
 		},
 	}

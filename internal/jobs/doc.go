@@ -7,6 +7,7 @@
 //	provision  provision  Handler.Provision after 1 s, 2 s, 4 s … at most a minute apart
 //	cleanup    cleanup    Handler.Cleanup   the same, at most five minutes apart
 //	retry      retry      Handler.RetryByItself, at the time that the failure named; again as provision
+//	provision  retry      Handler.Provision of what was retried so, so that a cluster that is away holds up nobody else
 //	mail       mail       Handler.SendMail  after 5 s, doubling to half an hour, for about five days
 //
 //	loop       every      calls

@@ -21,8 +21,17 @@ const (
 
 // EnqueueProvision implements hub.Jobs. Equal priorities are worked by enqueue time, then by the order in which they were enqueued.
 func (c *Client) EnqueueProvision(ctx context.Context, tx hub.Tx, k hub.LineKey) error {
+	return c.provision(ctx, tx, k, queueProvision)
+}
+
+// EnqueueRetried implements hub.Jobs.
+func (c *Client) EnqueueRetried(ctx context.Context, tx hub.Tx, k hub.LineKey) error {
+	return c.provision(ctx, tx, k, queueRetry)
+}
+
+func (c *Client) provision(ctx context.Context, tx hub.Tx, k hub.LineKey, queue string) error {
 	return c.enqueue(ctx, tx, provisionArgs{RequestID: k.ID}, &river.InsertOpts{
-		Queue: queueProvision, MaxAttempts: provisionAttempts,
+		Queue: queue, MaxAttempts: provisionAttempts,
 		Priority:    riverPriority(k.Priority),
 		ScheduledAt: k.EnqueuedAt.Truncate(c.engine.precision()), // River rounds; a time rounded up would not be due yet
 	})
@@ -53,7 +62,7 @@ func riverPriority(p int) int { return 3 - min(max(p, 0), 2) }
 type inLine struct{ river.HookDefaults }
 
 func (inLine) InsertBegin(_ context.Context, p *rivertype.JobInsertParams) error {
-	if p.Queue == queueProvision && p.State == rivertype.JobStateScheduled {
+	if p.Kind == (provisionArgs{}).Kind() && p.State == rivertype.JobStateScheduled {
 		p.State = rivertype.JobStateAvailable
 	}
 	return nil

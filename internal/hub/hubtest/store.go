@@ -217,6 +217,11 @@ func (*Jobs) EnqueueProvision(_ context.Context, in hub.Tx, k hub.LineKey) error
 	return enqueue(in, Job{Kind: "provision", ID: k.ID, Key: k})
 }
 
+// EnqueueRetried implements hub.Jobs.
+func (j *Jobs) EnqueueRetried(ctx context.Context, in hub.Tx, k hub.LineKey) error {
+	return j.EnqueueProvision(ctx, in, k)
+}
+
 // EnqueueCleanup implements hub.Jobs.
 func (*Jobs) EnqueueCleanup(_ context.Context, in hub.Tx, tenantID string) error {
 	return enqueue(in, Job{Kind: "cleanup", ID: tenantID})
