@@ -1,12 +1,14 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -26,7 +28,7 @@ const (
 
 func (w *run) attempt(ctx context.Context, b *bench, st Step, rec *StepRecord) error {
 	pause, left := firstPause, maxTries
-	if f := w.req.Failure; f != nil && f.Retries > 0 {
+	if f := w.written().Failure; f != nil && f.Retries > 0 {
 		left = 1
 	}
 	for {
@@ -71,23 +73,16 @@ func (w *run) perform(ctx context.Context, b *bench, st Step) error {
 
 func (w *run) create(ctx context.Context, b *bench) error {
 	d := b.provider.Dialect()
-	if b.db != nil { // an earlier try got as far as opening it
-		if err := b.db.Close(); err != nil {
-			return err
-		}
-		b.db = nil
+	if err := b.close(); err != nil { // an earlier try got as far as opening it
+		return err
 	}
 	if err := w.settle(ctx, b); err != nil {
 		return err
 	}
-	if err := b.provider.Create(ctx, b.tenant.Backend, b.creds, w.s.template(d, b.steps)); err != nil {
+	if err := w.open(ctx, b, w.s.template(d, b.steps)); err != nil {
 		return err
 	}
-	db, err := b.provider.Open(ctx, b.tenant.Backend, b.creds, RoleOwner)
-	if err != nil {
-		return err
-	}
-	b.db = db
+	db := b.db
 	id, found, err := w.s.tenantDB.ReadIdentity(ctx, db, d)
 	if err != nil {
 		return err
@@ -97,6 +92,40 @@ func (w *run) create(ctx context.Context, b *bench) error {
 	}
 	b.sealed = id
 	b.ledger, err = w.s.tenantDB.Ledger(ctx, db, d)
+	return err
+}
+
+// open makes the database and connects to it. One of the pool is there already, so it is connected to as owner and as tenant while it is handed
+// over: a new session takes the server longer than everything that is done in it.
+func (w *run) open(ctx context.Context, b *bench, t Template) (err error) {
+	as := func(r Role) (*sql.DB, error) { return b.provider.Open(ctx, b.tenant.Backend, b.creds, r) }
+	if b.tenant.Member == "" {
+		if err := b.provider.Create(ctx, b.tenant.Backend, b.creds, t); err != nil {
+			return err
+		}
+		b.db, err = as(RoleOwner)
+		return err
+	}
+	var opening sync.WaitGroup
+	var ownerErr, tenantErr error
+	opening.Go(func() { b.db, ownerErr = as(RoleOwner) })
+	opening.Go(func() { b.asTenant, tenantErr = as(RoleTenant) })
+	err = b.provider.Create(ctx, b.tenant.Backend, b.creds, t)
+	opening.Wait()
+	if err = cmp.Or(err, ownerErr, tenantErr); err != nil {
+		return errors.Join(err, b.close())
+	}
+	return nil
+}
+
+// close closes what is open.
+func (b *bench) close() (err error) {
+	for _, db := range []**sql.DB{&b.db, &b.asTenant} {
+		if *db != nil {
+			err = errors.Join(err, (*db).Close())
+			*db = nil
+		}
+	}
 	return err
 }
 
@@ -179,16 +208,16 @@ func (s *Service) sealedFor(ctx context.Context, p Provider, b Backend, c Creden
 }
 
 func (w *run) probe(ctx context.Context, b *bench) error {
-	db, err := b.provider.Open(ctx, b.tenant.Backend, b.creds, RoleTenant)
-	if err != nil {
-		return err
+	if b.asTenant == nil {
+		var err error
+		if b.asTenant, err = b.provider.Open(ctx, b.tenant.Backend, b.creds, RoleTenant); err != nil {
+			return err
+		}
 	}
-	err = w.s.tenantDB.Probe(ctx, db, b.provider.Dialect(), b.id, b.steps)
-	if cerr := db.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		b.tenant.SizeBytes, err = b.provider.Size(ctx, b.tenant.Backend, b.creds)
-	}
-	return err
+	var measuring sync.WaitGroup
+	var sizeErr error
+	measuring.Go(func() { b.tenant.SizeBytes, sizeErr = b.provider.Size(ctx, b.tenant.Backend, b.creds) })
+	err := w.s.tenantDB.Probe(ctx, b.asTenant, b.provider.Dialect(), b.id, b.steps)
+	measuring.Wait()
+	return cmp.Or(err, sizeErr)
 }

@@ -146,6 +146,7 @@ type bench struct {
 	records  []StepRecord
 	id       Identity
 	db       *sql.DB  // as owner; nil until the database exists
+	asTenant *sql.DB  // nil until it is opened for the probe
 	sealed   Identity // what it said when it was opened
 	ledger   map[string]string
 
@@ -186,10 +187,8 @@ func (w *run) migrate(ctx context.Context, b *bench) error {
 		}
 	}
 	defer func() {
-		if b.db != nil {
-			if err := b.db.Close(); err != nil {
-				w.s.log.WarnContext(ctx, "closing a tenant's database", "tenant", b.tenant.ID, "error", err)
-			}
+		if err := b.close(); err != nil {
+			w.s.log.WarnContext(ctx, "closing a tenant's database", "tenant", b.tenant.ID, "error", err)
 		}
 	}()
 	b.writtenAt = time.Now()

@@ -99,6 +99,13 @@ func (w *run) update(ctx context.Context, change func(*unit, *Request) error) er
 	return nil
 }
 
+// written gives the request as last written.
+func (w *run) written() *Request {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.req
+}
+
 // step is a move whose request is written later in the transaction.
 func (w *run) step(ctx context.Context, u *unit, r *Request, m Move, detail map[string]any) error {
 	if err := r.move(m, u.Now()); err != nil {
