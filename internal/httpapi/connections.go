@@ -62,11 +62,16 @@ func testConnection(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if len(wrong) > 0 {
+	q := c.query()
+	id := q.text("request")
+	if id != "" && !goodID(id, "req_") {
+		q.refuse("request", "This is no id of a request.", "Leave it out, or give the id of the request that the database is for.")
+	}
+	if wrong = append(wrong, q.wrong...); len(wrong) > 0 {
 		return answer{}, mistypedOnly(wrong)
 	}
 	return effect(c, func(ctx context.Context) (*hub.Trial, error) {
-		return c.Service.TestConnection(ctx, c.actor, in.offer())
+		return c.Service.TestConnection(ctx, c.actor, in.offer(), id)
 	}, func(t *hub.Trial) answer {
 		return answer{data: trialDoc{OK: true, Checks: checksOf(t.Checks), ServerVersion: t.ServerVersion, Place: t.Place, LatencyMS: t.Took.Milliseconds()}}
 	})

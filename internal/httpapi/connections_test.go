@@ -236,6 +236,10 @@ func TestCancelledDatabaseIsGivenBack(t *testing.T) {
 	// By hand again, with the same database and no other.
 	r.as("POST", "/api/v1/requests/"+id+"/claim", nil).want(200)
 	r.as("POST", "/api/v1/requests/"+id+"/credentials", newGround(t).body()).refused(400, "INVALID_FIELD")
+	r.as("POST", "/api/v1/connections/test", g.body()).refused(422, "CREDENTIALS_INVALID") // for anybody else
+	r.as("POST", "/api/v1/connections/test?request="+id, g.body()).want(200).equal("checks.4.detail", "It is this tenant's already.")
+	r.as("POST", "/api/v1/connections/test?request=x", g.body()).refused(400, "INVALID_FIELD")
+	r.as("POST", "/api/v1/connections/test?request=req_00000000000000000000000000", g.body()).refused(404, "NOT_FOUND")
 	r.as("POST", "/api/v1/requests/"+id+"/credentials", g.body()).want(202)
 	r.reach(id, hub.Failed)
 

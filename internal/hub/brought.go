@@ -157,9 +157,11 @@ func refusedTrial(t *Trial, err error) error {
 
 // TestConnection tries a database that an operator would bring. Every try has an audit entry, without what was given.
 //
-// Errors: those of Bringer.Bring, CodeForbidden, CodeRateLimited when too many are tried at once; CodeInvalidField for a provider whose
-// databases are not brought.
-func (s *Service) TestConnection(ctx context.Context, a Actor, o Offer) (*Trial, error) {
+// requestID, which may be empty, names the request that it would be for: what was begun there for that one is no stranger's.
+//
+// Errors: those of Bringer.Bring, CodeForbidden, CodeNotFound, CodeRateLimited when too many are tried at once; CodeInvalidField for a provider
+// whose databases are not brought.
+func (s *Service) TestConnection(ctx context.Context, a Actor, o Offer, requestID string) (*Trial, error) {
 	if err := a.mayWork(); err != nil {
 		return nil, err
 	}
@@ -171,13 +173,33 @@ func (s *Service) TestConnection(ctx context.Context, a Actor, o Offer) (*Trial,
 	if !ok {
 		return nil, asList([]*Error{FieldError(CodeInvalidField, "provider", "There is nothing to test: "+o.Provider+" makes the database itself.", "Use one of: "+strings.Join(s.BroughtProviders(), ", ")+".")})
 	}
-	x, err := s.bring(ctx, b, "", 1, o.Given)
+	whose, target := Backend{Generation: 1}, "connection"
+	if requestID != "" {
+		target = requestID
+		if whose, err = view(ctx, s, func(tx Tx) (Backend, error) { return begun(ctx, tx, requestID, whose) }); err != nil {
+			return nil, err
+		}
+	}
+	x, err := s.bring(ctx, b, whose.TenantID, whose.Generation, o.Given)
 	if err != nil {
-		return nil, s.auditTrial(ctx, a, "connection.test", "connection", o.Provider, x, err)
+		return nil, s.auditTrial(ctx, a, "connection.test", target, o.Provider, x, err)
 	}
 	return mutate(ctx, s, func(u *unit) (*Trial, error) {
-		return x.trial, u.audit(ctx, a, "connection.test", "connection", map[string]any{"provider": o.Provider, "place": x.trial.Place, "ok": true})
+		return x.trial, u.audit(ctx, a, "connection.test", target, map[string]any{"provider": o.Provider, "place": x.trial.Place, "ok": true})
 	})
+}
+
+// begun gives the backend of a request, or other where it has none yet.
+func begun(ctx context.Context, tx Tx, requestID string, other Backend) (Backend, error) {
+	r, err := tx.Request(ctx, requestID)
+	if err != nil || r.TenantID == "" {
+		return other, err
+	}
+	t, err := tx.Tenant(ctx, r.TenantID)
+	if err != nil {
+		return Backend{}, err
+	}
+	return t.Backend, nil
 }
 
 // auditTrial writes down a trial that was refused, and gives back the refusal.
@@ -198,34 +220,27 @@ func (s *Service) auditTrial(ctx context.Context, a Actor, action, target, provi
 // bringFor tries a database for a request, for which it looks first whether the operator may give one at all: nobody makes the hub connect
 // anywhere by way of a request that is not theirs.
 func (s *Service) bringFor(ctx context.Context, a Actor, id string, p Bringer, o Offer) (*brought, error) {
-	type target struct {
-		tenantID   string
-		generation int64
-	}
-	t, err := view(ctx, s, func(tx Tx) (target, error) {
+	t, err := view(ctx, s, func(tx Tx) (Backend, error) {
 		r, err := tx.Request(ctx, id)
 		if err != nil {
-			return target{}, err
+			return Backend{}, err
 		}
 		if err := a.mayMove(r, MoveCredentials); err != nil {
-			return target{}, err
+			return Backend{}, err
 		}
 		if err := r.move(MoveCredentials, tx.Now()); err != nil {
-			return target{}, err
+			return Backend{}, err
 		}
-		if r.TenantID == "" {
-			return target{NewID("ten_", tx.Now()), 1}, nil
-		}
-		n, err := tx.Tenant(ctx, r.TenantID)
+		t, err := begun(ctx, tx, id, Backend{TenantID: NewID("ten_", tx.Now()), Generation: 1, Provider: p.Name()})
 		if err != nil {
-			return target{}, err
+			return Backend{}, err
 		}
-		return target{n.ID, n.Backend.Generation}, begunElsewhere(n, p.Name(), n.Backend.Place)
+		return t, begunElsewhere(t, p.Name(), t.Place, "provider")
 	})
 	if err != nil {
 		return nil, s.refused(ctx, a, MoveCredentials, id, err)
 	}
-	x, err := s.bring(ctx, p, t.tenantID, t.generation, o.Given)
+	x, err := s.bring(ctx, p, t.TenantID, t.Generation, o.Given)
 	if err != nil {
 		return nil, s.auditTrial(ctx, a, "request.credentials.refused", id, o.Provider, x, err)
 	}
@@ -233,12 +248,12 @@ func (s *Service) bringFor(ctx context.Context, a Actor, id string, p Bringer, o
 }
 
 // begunElsewhere refuses to change the backend of a request: what was begun in the former one would be left there.
-func begunElsewhere(t *Tenant, provider, place string) error {
+func begunElsewhere(b Backend, provider, place, field string) error {
 	switch {
-	case t.Backend.Provider != provider:
-		return asList([]*Error{FieldError(CodeInvalidField, "provider", "This request's backend was begun by "+t.Backend.Provider+".", "Use the same provider, or cancel the request.")})
-	case t.Backend.Place != place:
-		return asList([]*Error{FieldError(CodeInvalidField, "provider", "This request's backend was begun at "+t.Backend.Place+".", "Give the credentials of that database, or cancel the request.")})
+	case b.Provider != provider:
+		return asList([]*Error{FieldError(CodeInvalidField, "provider", "This request's backend was begun by "+b.Provider+".", "Use the same provider, or cancel the request.")})
+	case b.Place != place:
+		return asList([]*Error{FieldError(CodeInvalidField, field, "This request's backend was begun at "+b.Place+".", "Give the credentials of that database, or cancel the request.")})
 	}
 	return nil
 }
@@ -252,7 +267,7 @@ func (s *Service) giveBrought(ctx context.Context, u *unit, r *Request, x *broug
 		if err != nil {
 			return err
 		}
-		if err := begunElsewhere(t, x.backend.Provider, x.backend.Place); err != nil {
+		if err := begunElsewhere(t.Backend, x.backend.Provider, x.backend.Place, x.field); err != nil {
 			return err
 		}
 		if t.ID != x.backend.TenantID { // it got its tenant while the database was tried

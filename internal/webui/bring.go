@@ -160,7 +160,7 @@ func (u *ui) testConnection(w http.ResponseWriter, r *http.Request, a hub.Actor)
 	if err := r.ParseForm(); err != nil {
 		return formError(err)
 	}
-	t, err := u.Service.TestConnection(r.Context(), a, offerOf(r.PostForm))
+	t, err := u.Service.TestConnection(r.Context(), a, offerOf(r.PostForm), r.PathValue("id"))
 	var e *hub.Error
 	if err != nil && !errors.As(err, &e) {
 		return err
