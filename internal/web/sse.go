@@ -36,8 +36,8 @@ func or(d, fallback time.Duration) time.Duration {
 }
 
 const (
-	slowRead  = 10 * time.Second // a read of the state that takes longer is given up until the next one
-	reconnect = 2 * time.Second  // what browsers shall wait before they come back
+	slowRead  = 4 * time.Second // a read of the state that takes longer is given up until the next one; with the beat it makes less than 15 s
+	reconnect = 2 * time.Second // what browsers shall wait before they come back
 )
 
 // Snapshot says what a state that was read is to its stream.
@@ -142,6 +142,7 @@ func (s *stream) due() int64 {
 
 // duty is what is due for a stream.
 type duty struct {
+	now     int64
 	over    bool // it ends
 	gone    bool // because its reader left
 	beat    bool
@@ -165,7 +166,11 @@ func (s *stream) tell(ctx context.Context, d duty, b []byte) ([]byte, error) {
 	if final(err) {
 		return nil, err
 	}
+	begun := now
 	now = s.e.now()
+	if err != nil && now-begun > slowFail {
+		s.e.trouble(now)
+	}
 	s.reread = now + int64(s.pace.Reread)
 	// A look that found nothing new must not hold back the change that comes right after it.
 	if d.changed || len(text) > before {

@@ -27,7 +27,7 @@ const patience = 60 * time.Second
 
 // house is a server of one kind of stream.
 type house struct {
-	t       *testing.T
+	t       testing.TB
 	bus     *events.Bus
 	streams *web.Streams
 	stop    context.CancelFunc
@@ -39,7 +39,7 @@ type house struct {
 }
 
 // open serves streams that show the house's value, and at /own also those that change by themselves.
-func openHouse(t *testing.T, pace web.Pace) *house {
+func openHouse(t testing.TB, pace web.Pace) *house {
 	h := &house{t: t, bus: events.New(), log: &logBuffer{}, seen: make(chan string, 100), pace: pace}
 	ends, stop := context.WithCancel(context.Background())
 	log := slog.New(slog.NewJSONHandler(h.log, nil))
@@ -96,7 +96,7 @@ func (h *house) set(v int64, topics ...string) {
 
 // caller is one connection, spoken to by hand.
 type caller struct {
-	t    *testing.T
+	t    testing.TB
 	conn net.Conn
 	res  *http.Response
 	in   *bufio.Reader
@@ -155,7 +155,7 @@ func (c *caller) ends() {
 	}
 }
 
-func ok(t *testing.T, err error) {
+func ok(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -485,6 +485,50 @@ func TestCommentsKeepTheConnection(t *testing.T) {
 	})
 }
 
+// A database that does not answer for minutes silences nobody: everybody hears that the hub is there, and the news once it answers again.
+func TestTroubleSilencesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ends, stop := context.WithCancel(t.Context())
+		defer stop()
+		bus := events.New()
+		streams := web.NewStreams(ends, bus, slog.New(slog.DiscardHandler))
+		ctx, leave := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer leave()
+		begun := time.Now()
+		f := web.Feed{Name: "status", Read: func(ctx context.Context, b []byte) ([]byte, web.Snapshot, error) {
+			at := time.Since(begun)
+			if at > time.Minute && at < 6*time.Minute {
+				<-ctx.Done()
+				return nil, web.Snapshot{}, ctx.Err()
+			}
+			return append(b, "read"...), web.Snapshot{ID: uint64(at / time.Minute), Line: true}, nil //nolint:gosec // positive
+		}}
+		const n = 300
+		readers := make([]timed, n)
+		var all sync.WaitGroup
+		for i := range readers {
+			readers[i] = timed{ResponseRecorder: httptest.NewRecorder(), last: begun}
+			all.Go(func() {
+				if err := streams.Serve(&readers[i], httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), f); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		<-time.After(2 * time.Minute)
+		bus.Publish(hub.TopicLine)
+		all.Wait()
+		for i := range readers {
+			w := &readers[i]
+			if w.longest > 15*time.Second {
+				t.Fatalf("%s without a comment", w.longest)
+			}
+			if text := w.Body.String(); !strings.Contains(text, "id: 0000000000000000\n") || !strings.Contains(text, "id: 0000000000000006\n") {
+				t.Fatalf("%q", text)
+			}
+		}
+	})
+}
+
 // timed finds the longest time without a comment.
 type timed struct {
 	*httptest.ResponseRecorder
@@ -528,5 +572,39 @@ func TestFeedErrors(t *testing.T) {
 	want := "retry: 2000\n\nid: 0000000000000001\nevent: status\ndata: a\n\nid: 0000000000000002\nevent: status\ndata: b\n\n"
 	if got := w.Body.String(); got != want {
 		t.Errorf("%q", got)
+	}
+}
+
+// One change to a thousand readers, until the last has read it: what the hub and the kernel do, and the readers as well.
+func BenchmarkChangeToAThousandStreams(b *testing.B) {
+	const n = 1000
+	h := openHouse(b, web.Pace{Gap: 1, Reread: time.Hour})
+	h.seen = make(chan string, n)
+	h.start()
+	var told sync.WaitGroup
+	for i := range n {
+		c := h.call(fmt.Sprintf("/events/%d", i))
+		c.hear()
+		if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
+			b.Fatal(err)
+		}
+		go func() {
+			for {
+				line, err := c.in.ReadSlice('\n')
+				if err != nil {
+					return
+				}
+				if bytes.HasPrefix(line, []byte("data: ")) {
+					told.Done()
+				}
+			}
+		}()
+	}
+	v := int64(0)
+	for b.Loop() {
+		told.Add(n)
+		v++
+		h.set(v, hub.TopicLine)
+		told.Wait()
 	}
 }

@@ -35,6 +35,7 @@ type Streams struct {
 	next    int64 // when the next round is
 	last    int64 // when the last one was
 	line    bool  // the line changed since
+	looks   int64 // from when streams look again, see respite
 	open    int   // streams that were not ended yet
 	stopped bool
 	empty   chan struct{} // closed once it is stopped and nothing is open
@@ -58,8 +59,13 @@ const (
 	afterChange = int64(5 * time.Millisecond)  // least time from one round to the next: changes that come together are told together
 	byTheClock  = int64(25 * time.Millisecond) // the same where only time has passed: a comment may be late by as much
 
-	workersPerCPU = 4 // more than one, since some wait for the database
-	turnsPerRead  = 64
+	workersPerCPU = 4                      // more than one, since some wait for the database
+	sameTime      = 100 * time.Millisecond // looks that begin within it share their deadline
+
+	// A look that fails after so long is no stream's own trouble but the database's. Then nobody looks for a while: the workers would all wait,
+	// and nobody would be told that the hub is still here.
+	slowFail = int64(time.Second)
+	respite  = int64(5 * time.Second)
 )
 
 // NewStreams makes the streams of one hub. They end, as their readers see it properly, when ends does.
@@ -80,6 +86,11 @@ func (e *Streams) Wait(ctx context.Context) error {
 	case <-e.empty:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-e.empty:
+		return nil
+	default:
 		return fmt.Errorf("event streams: %w", ctx.Err())
 	}
 }
@@ -277,12 +288,22 @@ func (e *Streams) take() (s *stream, d duty) {
 		return s, d
 	}
 	now := e.now()
-	d.beat = now >= s.beat
+	d.now, d.beat = now, now >= s.beat
+	if now < e.looks {
+		s.free = max(s.free, e.looks+draw(time.Duration(respite)))
+	}
 	if now >= s.free && (s.changed || now >= s.reread) {
 		d.look, d.changed = true, s.changed
 		s.changed, s.stirred = false, false
 	}
 	return s, d
+}
+
+// trouble has nobody look for a while.
+func (e *Streams) trouble(now int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.looks = now + respite
 }
 
 // work tells streams what is due until there is nothing more.
@@ -291,14 +312,17 @@ func (e *Streams) work() {
 	defer buffers.Put(b)
 	var ctx context.Context
 	enough := func() {}
-	for turn := 0; ; turn++ {
+	until := int64(0)
+	for {
 		s, d := e.take()
-		if turn%turnsPerRead == 0 || s == nil {
+		if s == nil {
 			enough()
-			if s == nil {
-				return
-			}
-			ctx, enough = context.WithTimeout(e.ends, slowRead)
+			return
+		}
+		if d.now >= until { // a time for each look alone would cost as much as the look
+			enough()
+			ctx, enough = context.WithTimeout(e.ends, slowRead+sameTime)
+			until = d.now + int64(sameTime)
 		}
 		e.turn(ctx, s, d, b)
 	}
