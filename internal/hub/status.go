@@ -107,7 +107,9 @@ func (s *Service) readStatus(ctx context.Context, find func(Tx) (*Request, error
 			}
 			f.Revealed = t.RevealedAt != nil
 		}
-		f.Steps, err = tx.Steps(ctx, r.ID)
+		if r.Fence > 0 { // else no run has begun, so nothing is planned
+			f.Steps, err = tx.Steps(ctx, r.ID)
+		}
 		return f, err
 	})
 	if err != nil {

@@ -49,9 +49,9 @@ func TestWriterGathers(t *testing.T) {
 		write("second\n")
 		write("third\n")
 		want()
-		time.Sleep(gatherFor)
+		<-time.After(gatherFor) // the bubble's clock: it takes no time
 		want("second\nthird\n")
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute) // the bubble's clock: it takes no time
 		write("alone again\n")
 		want("alone again\n")
 		write(strings.Repeat("x", gatherMost))
@@ -63,7 +63,7 @@ func TestWriterGathers(t *testing.T) {
 		want("last\n")
 		write("late\n")
 		want("late\n")
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute) // the bubble's clock: it takes no time
 		want()
 	})
 }
@@ -94,7 +94,7 @@ func TestWriterTellsErrors(t *testing.T) {
 		if _, err := w.Write([]byte("two\n")); err != nil {
 			t.Error("told twice", err)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute) // the bubble's clock: it takes no time
 		if _, err := w.Write([]byte("three\n")); !errors.Is(err, o.err) {
 			t.Error("that the second was lost is not told", err)
 		}
@@ -143,12 +143,12 @@ func TestSlowReaderOfTheLog(t *testing.T) {
 		}
 		g.open <- struct{}{}
 		synctest.Wait()
-		time.Sleep(time.Second)
+		<-time.After(time.Second) // the bubble's clock: it takes no time
 		if n := len(written); n < 4 || n > 7 {
 			t.Errorf("%d were written to a reader that read one", n)
 		}
 		close(g.open)
-		time.Sleep(time.Second)
+		<-time.After(time.Second) // the bubble's clock: it takes no time
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
