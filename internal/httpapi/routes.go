@@ -177,7 +177,7 @@ func moveRoutes() []route {
 		{method: "POST", path: v1 + "/connections/test", policy: operator, handle: testConnection, doc: withBody(doc{
 			id: "testConnection", tag: tagLine, summary: "Test a database that is brought", data: trialDoc{}, codes: brought,
 			query: []param{{"request", "The request that it would be for: what was begun there for that one is no stranger's.", nil, "req_01ja8w1x5q0000000000000000"}},
-			text: "The test that credentials are given, with nothing given to anybody. It is over within ten seconds and changes nothing.",
+			text:  "The test that credentials are given, with nothing given to anybody. It is over within ten seconds and changes nothing.",
 		}, connectionBody{})},
 	}
 }

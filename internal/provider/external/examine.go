@@ -13,6 +13,7 @@ import (
 
 	"github.com/kitshub/kitshub/internal/egress"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 const (
@@ -249,19 +250,23 @@ func (t *trial) rights(ctx context.Context) (string, error) {
 
 // rehearse does what the pipeline will, and takes it back.
 func (t *trial) rehearse(ctx context.Context) error {
-	tx, err := t.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, `SET LOCAL lock_timeout = '2s';
-		CREATE SCHEMA kitshub_rehearsal;
-		CREATE TABLE public.kitshub_rehearsal (n integer PRIMARY KEY);
-		ALTER TABLE public.kitshub_rehearsal ENABLE ROW LEVEL SECURITY;
-		ALTER TABLE public.kitshub_rehearsal FORCE ROW LEVEL SECURITY;
-		CREATE FUNCTION kitshub_rehearsal.one() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
-		CREATE POLICY rehearsal ON public.kitshub_rehearsal USING (kitshub_rehearsal.one() = 1);`)
-	return errors.Join(err, tx.Rollback())
+	return provider.Again(ctx, func() error {
+		tx, err := t.db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d;`, provider.LockTimeout.Milliseconds())+rehearsal)
+		return errors.Join(err, tx.Rollback())
+	})
 }
+
+const rehearsal = `
+CREATE SCHEMA kitshub_rehearsal;
+CREATE TABLE public.kitshub_rehearsal (n integer PRIMARY KEY);
+ALTER TABLE public.kitshub_rehearsal ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.kitshub_rehearsal FORCE ROW LEVEL SECURITY;
+CREATE FUNCTION kitshub_rehearsal.one() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
+CREATE POLICY rehearsal ON public.kitshub_rehearsal USING (kitshub_rehearsal.one() = 1);`
 
 // standingWords tells what an operator should know of a role that serves.
 func (t *trial) standingWords() string {

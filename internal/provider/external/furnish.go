@@ -13,20 +13,23 @@ import (
 // lockKey is the advisory lock under which a database is furnished or cleared, so that two hubs do not get in each other's way.
 const lockKey = 0x6b697473687562 // "kitshub"
 
-// inTx runs f in a transaction that waits for nobody long, under the lock.
+// inTx runs f in a transaction of its own under the lock. Where somebody else holds what it needs it steps back and tries again, so f may run
+// more than once.
 func inTx(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock(%d)`, lockKey))
-	if err == nil {
-		err = f(tx)
-	}
-	if err != nil {
-		return errors.Join(err, tx.Rollback())
-	}
-	return tx.Commit()
+	return provider.Again(ctx, func() error {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SELECT pg_advisory_xact_lock(%d)`, provider.LockTimeout.Milliseconds(), lockKey))
+		if err == nil {
+			err = f(tx)
+		}
+		if err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		return tx.Commit()
+	})
 }
 
 // furnish makes what texts of a catalog may rely on and Supabase has: the schema auth and, where the role may make roles, anon, authenticated and

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,4 +169,19 @@ func TestTrialEndsWithItsContext(t *testing.T) {
 	if !hub.IsCode(err, hub.CodeConnectionFailed) || time.Since(begun) > 5*time.Second {
 		t.Errorf("%v after %s", err, time.Since(begun))
 	}
+}
+
+// Several try one database at once, and all find the same.
+func TestTrialsSideBySide(t *testing.T) {
+	t.Parallel()
+	g := newGround(t, "")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if _, _, trial, err := manual().Bring(t.Context(), "", 1, conn(g.URL)); err != nil {
+				t.Errorf("%v, %+v", err, trial)
+			}
+		})
+	}
+	wg.Wait()
 }

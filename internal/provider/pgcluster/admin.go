@@ -4,19 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 const (
-	// lockTimeout is how long one of our statements stands in the way of others by waiting for a lock; then it steps back and tries again.
-	lockTimeout = 500 * time.Millisecond
-	// raceTime is how long such tries go on.
-	raceTime = 15 * time.Second
 	// maxIdle admin connections stay open, so that a hand-over finds one.
 	maxIdle = 4
 	// freshFor is how long an idle connection is believed to be alive without a question.
@@ -165,33 +162,6 @@ func (a *admin) step(ctx context.Context, f func() error) error {
 	return a.p.kill(ctx)
 }
 
-// again runs f until it does not meet a race with somebody else, for raceTime at most.
-func again(ctx context.Context, f func() error) error {
-	pause, end := 10*time.Millisecond, time.Now().Add(raceTime)
-	for {
-		err := f()
-		if err == nil || !raced(err) || time.Now().After(end) {
-			return err
-		}
-		if err := pausing(ctx, pause); err != nil {
-			return err
-		}
-		pause = min(2*pause, lockTimeout)
-	}
-}
-
-// pausing waits between a half and one and a half times d, so that those who met once do not meet again.
-func pausing(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // jitter needs no secrecy
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
 const (
 	// lockPatience is how long the lock of a name is waited for: longer than building a template takes on a busy machine.
 	lockPatience = 2 * time.Minute
@@ -213,7 +183,7 @@ func (a *admin) locked(ctx context.Context, name string, f func() error) error {
 		if err := a.unlock(ctx); err != nil {
 			return err
 		}
-		if err := pausing(ctx, lockPause); err != nil {
+		if err := provider.Pause(ctx, lockPause); err != nil {
 			return err
 		}
 	}

@@ -87,7 +87,7 @@ func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials
 	if err != nil {
 		return err
 	}
-	if err := again(ctx, func() error { return a.exec(ctx, roles+";"+provider.CompatGrantSQL(literal(name+runtimeSuffix))) }); err != nil {
+	if err := provider.Again(ctx, func() error { return a.exec(ctx, roles+";"+provider.CompatGrantSQL(literal(name+runtimeSuffix))) }); err != nil {
 		return fmt.Errorf("making the roles of %s: %w", name, err)
 	}
 	if !s.exists {
@@ -95,7 +95,7 @@ func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials
 			return err
 		}
 	}
-	return again(ctx, func() error { return a.exec(ctx, p.openSQL(name, want)) })
+	return provider.Again(ctx, func() error { return a.exec(ctx, p.openSQL(name, want)) })
 }
 
 // clone copies a template. The copy lets nobody in until it is finished: a new database is open to every role of the cluster otherwise, and
@@ -110,7 +110,7 @@ func (a *admin) clone(ctx context.Context, name, source string) error {
 	}
 	sql := fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s STRATEGY wal_log ALLOW_CONNECTIONS false`, quote(name), quote(source))
 	for try := 0; ; try++ {
-		err := again(ctx, func() error { return a.exec(ctx, sql) })
+		err := provider.Again(ctx, func() error { return a.exec(ctx, sql) })
 		switch codeOf(err) {
 		case codeNoDatabase:
 			return errNoTemplate

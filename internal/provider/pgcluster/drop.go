@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // Drop removes the database, with the sessions in it, and its roles; what is missing is no error, and what is not this tenant's is refused. A
@@ -73,7 +74,7 @@ func (p *Provider) dropping(ctx context.Context, f func() error) error {
 func (a *admin) drop(ctx context.Context, name string, s state, whose Marker) error {
 	if s.exists {
 		mark := Marker{MarkDropping, whose.ID, whose.Generation}.text(a.p.names.tag)
-		err := again(ctx, func() error {
+		err := provider.Again(ctx, func() error {
 			return a.exec(ctx, fmt.Sprintf(`ALTER DATABASE %s ALLOW_CONNECTIONS false; %s`, quote(name), commentSQL(name, mark)))
 		})
 		if err != nil {
@@ -89,7 +90,7 @@ func (a *admin) finishDrop(ctx context.Context, name string, s state) error {
 	roles := map[string]roleState{name + ownerSuffix: s.owner, name + runtimeSuffix: s.runtime}
 	for role, r := range roles {
 		if r.exists && r.mine { // to be allowed to end its sessions and drop what it owns
-			if err := again(ctx, func() error { return a.exec(ctx, fmt.Sprintf(`GRANT %s TO CURRENT_USER`, quote(role))) }); err != nil {
+			if err := provider.Again(ctx, func() error { return a.exec(ctx, fmt.Sprintf(`GRANT %s TO CURRENT_USER`, quote(role))) }); err != nil {
 				return err
 			}
 		}
@@ -98,7 +99,7 @@ func (a *admin) finishDrop(ctx context.Context, name string, s state) error {
 		if err := a.endSessions(ctx, name); err != nil {
 			return err
 		}
-		if err := again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(name)) }); err != nil {
+		if err := provider.Again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(name)) }); err != nil {
 			if codeOf(err) == codeInUse {
 				return &hub.StepError{Class: hub.ClassNetwork, Code: codeInUse, Err: fmt.Errorf(
 					"somebody whose session the hub may not end is connected to %s; see who in pg_stat_activity: %w", name, err)}
@@ -118,7 +119,7 @@ func (a *admin) finishDrop(ctx context.Context, name string, s state) error {
 
 // dropRole drops a role. In a database that lets everybody in, a customer's program may have made something; that is named, not touched.
 func (a *admin) dropRole(ctx context.Context, role string) error {
-	err := again(ctx, func() error { return a.exec(ctx, `DROP ROLE IF EXISTS `+quote(role)) })
+	err := provider.Again(ctx, func() error { return a.exec(ctx, `DROP ROLE IF EXISTS `+quote(role)) })
 	if codeOf(err) != codeDependents {
 		return err
 	}

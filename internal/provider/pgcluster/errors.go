@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -17,17 +16,13 @@ const (
 	codeDuplicateObject = "42710"
 	codeUnique          = "23505" // how two creations of one name at one time end in the shared catalogs
 	codeNoDatabase      = "3D000"
-	codeNoObject        = "42704"
 	codeInUse           = "55006"
 	codeNotInState      = "55000" // "database … is not currently accepting connections"
 	codeLock            = "55P03"
-	codeDeadlock        = "40P01"
-	codeSerialization   = "40001"
 	codeDependents      = "2BP01"
 	codeAuth            = "28000"
 	codePassword        = "28P01"
 	codeNoRight         = "42501"
-	codeInternal        = "XX000"
 )
 
 // fault makes a *hub.StepError of an error met while doing op. One that is a *hub.StepError already, and the end of ctx, pass through.
@@ -55,17 +50,6 @@ func classify(err error) (hub.Class, string) {
 }
 
 func codeOf(err error) string { return provider.PostgresCode(err) }
-
-// raced reports an error with which the server answers to two changes of one thing at one time; the same again is the cure.
-func raced(err error) bool {
-	switch codeOf(err) {
-	case codeLock, codeDeadlock, codeSerialization, codeUnique:
-		return true
-	case codeInternal:
-		return strings.Contains(err.Error(), "concurrently updated") || strings.Contains(err.Error(), "concurrently deleted")
-	}
-	return false
-}
 
 // scrubbed keeps what a server says about its connections and leaves out what pgx adds: user, address and database are in the log's other
 // fields, and a failing parse of an address would show its password.

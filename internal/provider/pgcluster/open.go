@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // Open connects with the tenant's own logins, never with the hub's: a script or a trigger that goes wrong can reach no neighbour. The owner's
@@ -33,7 +34,7 @@ func (p *Provider) Open(ctx context.Context, b hub.Backend, c hub.Credentials, r
 	switch r {
 	case hub.RoleOwner:
 		cfg.User, cfg.Password = name+ownerSuffix, owner
-		cfg.RuntimeParams["lock_timeout"] = strconv.FormatInt(lockTimeout.Milliseconds(), 10)
+		cfg.RuntimeParams["lock_timeout"] = strconv.FormatInt(provider.LockTimeout.Milliseconds(), 10)
 	case hub.RoleTenant:
 		cfg.User, cfg.Password = name+runtimeSuffix, runtime
 		delete(cfg.RuntimeParams, "lock_timeout") // what the customer's program will find

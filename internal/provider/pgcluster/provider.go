@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // Name is how backends of this provider are marked.
@@ -140,7 +141,7 @@ func adminConfig(c Config) (*pgx.ConnConfig, string, error) {
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // one round trip a query, and nothing a pooler in between could lose
 	cfg.RuntimeParams["application_name"] = "kitshub"
-	cfg.RuntimeParams["lock_timeout"] = strconv.FormatInt(lockTimeout.Milliseconds(), 10)
+	cfg.RuntimeParams["lock_timeout"] = strconv.FormatInt(provider.LockTimeout.Milliseconds(), 10)
 	// A hub whose machine is gone would otherwise hold its lock for the two hours after which a server asks.
 	cfg.RuntimeParams["tcp_keepalives_idle"] = "20"
 	cfg.RuntimeParams["tcp_keepalives_interval"] = "5"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // emptyKey is the template of an empty database that is furnished; it cannot be a digest, which is longer.
@@ -108,7 +109,7 @@ func (a *admin) findTemplate(ctx context.Context, name, key string) (bool, error
 		s.marker.Generation = now.Unix()
 		// Where copies are being made this would wait for them; the note only serves to choose what to drop, so then it is left for another time.
 		err := a.exec(ctx, `SET LOCAL lock_timeout = '50ms'; `+commentSQL(name, s.marker.text(a.p.names.tag)))
-		if err != nil && !raced(err) {
+		if err != nil && !provider.Raced(err) {
 			return false, err
 		}
 	}
@@ -125,7 +126,7 @@ func (a *admin) build(ctx context.Context, t hub.Template, name string) error {
 	if err := a.discardBuilding(ctx, tmp); err != nil {
 		return err
 	}
-	if err := again(ctx, func() error {
+	if err := provider.Again(ctx, func() error {
 		return a.exec(ctx, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false`, quote(tmp)))
 	}); err != nil {
 		return fmt.Errorf("making an empty database: %w", err)
@@ -152,7 +153,7 @@ func (a *admin) build(ctx context.Context, t hub.Template, name string) error {
 	if err := a.showOut(ctx, tmp); err != nil {
 		return err
 	}
-	return again(ctx, func() error {
+	return provider.Again(ctx, func() error {
 		return a.exec(ctx, fmt.Sprintf(`ALTER DATABASE %s RENAME TO %s; %s`, quote(tmp), quote(name), commentSQL(name, mark(MarkTemplate))))
 	})
 }
@@ -170,7 +171,7 @@ func (a *admin) discardBuilding(ctx context.Context, tmp string) error {
 	if err := a.showOut(ctx, tmp); err != nil {
 		return err
 	}
-	return again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(tmp)) })
+	return provider.Again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(tmp)) })
 }
 
 // fill furnishes the new database and runs the template's steps in it, as the role that owns what is inside every database.
@@ -226,7 +227,7 @@ func (p *Provider) DropUnusedTemplates(ctx context.Context, keep []string) (drop
 		switch err := p.dropTemplate(ctx, t.Name); {
 		case err == nil:
 			dropped = append(dropped, t.Marker.ID)
-		case raced(err) || codeOf(err) == codeInUse:
+		case provider.Raced(err) || codeOf(err) == codeInUse:
 		default:
 			return dropped, err
 		}
