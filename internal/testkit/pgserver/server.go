@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -275,15 +276,18 @@ func (s *Server) ready(ctx context.Context) error {
 	return conn.Close(ctx)
 }
 
-// gaveUp looks for the reason why a server did not start. What it answers to others who knock while it starts or recovers is none.
+// gaveUp looks for the reason why a server did not start.
 func gaveUp(log string) bool {
 	for line := range strings.Lines(log) {
-		if strings.Contains(line, "postgres: error") || strings.Contains(line, "FATAL:") && !strings.Contains(line, "FATAL:  the database system is ") {
+		if strings.Contains(line, "postgres: error") || strings.Contains(line, "FATAL:") && !knocking.MatchString(line) {
 			return true
 		}
 	}
 	return false
 }
+
+// knocking is what others hear who want to use the server while it starts or recovers, and the last word of sessions whose server crashed.
+var knocking = regexp.MustCompile(`FATAL:  (the database system is |terminating connection )`)
 
 // saysReady reads the status line of postmaster.pid. A file that a crashed server left behind may say "ready" too, so
 // the log, which begins anew with each start, has to agree.
