@@ -19,10 +19,12 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/kitshub/kitshub/internal/proof/burst"
 	"github.com/kitshub/kitshub/internal/proof/check"
 	"github.com/kitshub/kitshub/internal/proof/crossconnect"
 	"github.com/kitshub/kitshub/internal/proof/forecast"
 	"github.com/kitshub/kitshub/internal/proof/goldencopy"
+	"github.com/kitshub/kitshub/internal/proof/handover"
 	"github.com/kitshub/kitshub/internal/proof/indexstart"
 	"github.com/kitshub/kitshub/internal/proof/kill9"
 	"github.com/kitshub/kitshub/internal/proof/orphans"
@@ -93,6 +95,14 @@ var proofs = []proof{
 	{
 		name: "cross-connect", unit: "customers, each of which tries all others", n: 10, caught: 3, engines: []string{check.Postgres},
 		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return crossconnect.Run(ctx, o) },
+	},
+	{
+		name: "handover", unit: "sign-ups, one after the other", n: 20, caught: 3, engines: []string{check.Postgres},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return handover.Run(ctx, o) },
+	},
+	{
+		name: "burst", unit: "sign-ups within ten seconds", n: 20, caught: 5, engines: []string{check.Postgres},
+		run: func(ctx context.Context, o check.Options) (check.Outcome, error) { return burst.Run(ctx, o) },
 	},
 	{
 		name: "orphans", unit: "kills", n: 10, caught: 3, engines: []string{check.Postgres},

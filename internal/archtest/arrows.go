@@ -54,8 +54,9 @@ var layers = []layer{
 	// What watches the product from outside must share no code with it, or it would repeat its faults.
 	{dir: "internal/proof/drive"},
 	{dir: "internal/proof/inspect"},
-	// Compares the step as the product does it with the same done by statements, so it needs the product's own parts.
+	// These compare a step as the product does it with the same done by statements, so they need the product's own parts.
 	{dir: "internal/proof/goldencopy", may: []string{"internal/proof", "internal/catalog", "internal/hub", "internal/provider", "internal/tenantdb"}},
+	{dir: "internal/proof/handover", may: []string{"internal/proof", "internal/catalog", "internal/hub", "internal/provider", "internal/tenantdb", pgserver}},
 	// Gives the worlds to the model as the hub does.
 	{dir: "internal/proof/forecast", may: []string{"internal/proof", "internal/forecast"}},
 	// Measures the index itself, and Redis beside it, which it installs where it is missing.

@@ -24,10 +24,11 @@ func (r *run) rest(ctx context.Context) error {
 	if err := r.start(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, restWithin)
+	within := restBase + time.Duration(len(r.customers))*restEach
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if err := r.comeToRest(ctx); err != nil {
-		r.res.Violate("the hub did not come to rest within %s of its last start: %v", restWithin, err)
+		r.res.Violate("the hub did not come to rest within %s of its last start: %v", within, err)
 		return nil
 	}
 	r.res.RestMS = time.Since(begun).Milliseconds()
@@ -52,7 +53,8 @@ func (r *run) comeToRest(ctx context.Context) error {
 			return err
 		}
 		if err := pgkit.Wait(ctx, lookEvery); err != nil {
-			return fmt.Errorf("on their way are %s: %w; the hub's last words: %s", r.underWay(context.WithoutCancel(ctx)), err, r.hub.Log())
+			fmt.Fprintln(r.o.Log, "the hub's last words:", r.hub.Log())
+			return fmt.Errorf("on their way are %s: %w", r.underWay(context.WithoutCancel(ctx)), err)
 		}
 	}
 }
@@ -165,7 +167,7 @@ func (r *run) plant(ctx context.Context) error {
 
 // judge takes the census when the hub has come to rest again, and looks at every customer.
 func (r *run) judge(ctx context.Context) error {
-	restCtx, cancel := context.WithTimeout(ctx, restWithin)
+	restCtx, cancel := context.WithTimeout(ctx, restBase)
 	defer cancel()
 	if err := r.comeToRest(restCtx); err != nil {
 		r.res.Violate("the hub did not come to rest after reconcile: %v", err)

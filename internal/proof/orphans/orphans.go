@@ -54,7 +54,8 @@ type Result struct {
 }
 
 const (
-	restWithin = 60 * time.Second // the promise: so long after the last restart
+	restBase   = 60 * time.Second
+	restEach   = time.Second // for each customer's database that is still to be dropped or finished
 	aimWithin  = 5 * time.Second
 	lateAtMost = 8 * time.Millisecond // from what was aimed at to the kill
 	lifeAtMost = 900 * time.Millisecond

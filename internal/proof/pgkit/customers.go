@@ -4,6 +4,7 @@ package pgkit
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -61,6 +62,33 @@ func (w *World) AwaitAll(ctx context.Context) (left int, err error) {
 			return left, err
 		}
 	}
+}
+
+// AwaitEnd asks for a customer's status again and again until its request has ended, and gives how long after the sign-up's answer that was seen.
+// It does not follow the event stream, whose two events a second are too few for what takes milliseconds.
+func (c *Customer) AwaitEnd(ctx context.Context, client *drive.Client, every time.Duration) (took time.Duration, s *drive.Status, err error) {
+	for {
+		if s, err = client.Status(ctx, c.Token); err != nil {
+			return 0, s, err
+		}
+		if s.Ended() {
+			return time.Since(c.Answered), s, nil
+		}
+		if err := Wait(ctx, every); err != nil {
+			return 0, s, err
+		}
+	}
+}
+
+// HubsOwn reads how long the hub itself says that each completed request took from sign-up to ready, in milliseconds, sorted.
+func (w *World) HubsOwn(ctx context.Context) (ms []float64, err error) {
+	err = each(ctx, w.Hub, `SELECT ready_ms FROM requests WHERE state = 'completed' ORDER BY ready_ms`, func(rows *sql.Rows) error {
+		var x float64
+		err := rows.Scan(&x)
+		ms = append(ms, x)
+		return err
+	})
+	return ms, err
 }
 
 // Wait is a pause that ends with ctx.
