@@ -112,7 +112,7 @@ func (a *admin) clone(ctx context.Context, name, source string) error {
 	for try := 0; ; try++ {
 		err := provider.Again(ctx, func() error { return a.exec(ctx, sql) })
 		switch codeOf(err) {
-		case codeNoDatabase:
+		case codeNoDatabase, codeNotInState: // gone, or in the middle of going
 			return errNoTemplate
 		case codeInUse: // the server has waited five seconds already
 			if try == 1 {

@@ -72,7 +72,7 @@ func (p *Provider) dropping(ctx context.Context, f func() error) error {
 
 // drop removes what the caller has found to be rightly removed. The lock of the name is held.
 func (a *admin) drop(ctx context.Context, name string, s state, whose Marker) error {
-	if s.exists {
+	if s.exists && !s.spoiled {
 		mark := Marker{MarkDropping, whose.ID, whose.Generation}.text(a.p.names.tag)
 		err := provider.Again(ctx, func() error {
 			return a.exec(ctx, fmt.Sprintf(`ALTER DATABASE %s ALLOW_CONNECTIONS false; %s`, quote(name), commentSQL(name, mark)))

@@ -17,7 +17,7 @@ const (
 	codeUnique          = "23505" // how two creations of one name at one time end in the shared catalogs
 	codeNoDatabase      = "3D000"
 	codeInUse           = "55006"
-	codeNotInState      = "55000" // "database … is not currently accepting connections"
+	codeNotInState      = "55000" // "database … is not currently accepting connections", "cannot use invalid database …"
 	codeLock            = "55P03"
 	codeDependents      = "2BP01"
 	codeAuth            = "28000"

@@ -225,3 +225,45 @@ func (r *rig) wantThings(p *Provider, x planned, want int) {
 		r.Fatal(err)
 	}
 }
+
+// A DROP DATABASE that is interrupted in the middle, as by the end of the hub that waits for it, leaves a database with which the server does
+// nothing any more but drop it.
+func TestInterruptedDropIsFinished(t *testing.T) {
+	r := newRig(t)
+	p := r.provider()
+	spoil := func(name string) {
+		r.su(`UPDATE pg_database SET datconnlimit = -2, datallowconn = false WHERE datname = ` + literal(name))
+	}
+	x := r.create(p, "ten_1", things)
+	name, _, _ := p.database(x.Backend)
+	r.su(commentSQL(name, Marker{MarkDropping, "ten_1", 1}.text(p.names.tag)))
+	spoil(name)
+	if err := p.Drop(t.Context(), x.Backend, x.Credentials); err != nil {
+		t.Errorf("dropping again: %v", err)
+	}
+	r.create(p, "ten_1", things)
+	r.su(commentSQL(name, Marker{MarkDropping, "ten_1", 1}.text(p.names.tag)))
+	spoil(name)
+	y := r.create(p, "ten_1", things) // a new Create ends it, too
+	r.wantThings(p, y, 1)
+
+	spoil(p.names.template(things.Key))
+	z := r.create(p, "ten_2", things) // by who has just used it
+	r.wantThings(p, z, 1)
+	spoil(p.names.template(things.Key))
+	z = r.create(r.provider(), "ten_3", things) // and by who comes new
+	r.wantThings(p, z, 1)
+
+	r.su(`CREATE DATABASE ` + p.names.building("other") + ` OWNER ` + r.role + ` ALLOW_CONNECTIONS false`)
+	spoil(p.names.building("other"))
+	for _, i := range r.list(p) {
+		if i.Name == p.names.building("other") {
+			if err := p.Remove(t.Context(), i); err != nil {
+				t.Errorf("removing a build that was being dropped: %v", err)
+			}
+		}
+	}
+	if got := r.names(p); len(got) != 3*3+1 {
+		t.Errorf("left: %v", got)
+	}
+}

@@ -12,6 +12,7 @@ type state struct {
 	exists  bool
 	open    bool // connections are allowed: it was finished
 	ours    bool // owned by the role we are
+	spoiled bool // a DROP DATABASE was interrupted in the middle: it can be dropped, and nothing else be done with it
 	comment string
 	marker  Marker
 	known   bool // the comment is a marker of this installation
@@ -29,13 +30,13 @@ type roleState struct {
 func (a *admin) look(ctx context.Context, name string) (s state, err error) {
 	var ownerSays, runtimeSays string
 	err = a.row(ctx, `SELECT d.oid IS NOT NULL, coalesce(d.datallowconn, false), coalesce(pg_get_userbyid(d.datdba) = current_user, false),
-			coalesce(shobj_description(d.oid, 'pg_database'), ''),
+			coalesce(d.datconnlimit = -2, false), coalesce(shobj_description(d.oid, 'pg_database'), ''),
 			o.oid IS NOT NULL, coalesce(shobj_description(o.oid, 'pg_authid'), ''), r.oid IS NOT NULL, coalesce(shobj_description(r.oid, 'pg_authid'), '')
 		FROM (SELECT 1) one
 		LEFT JOIN pg_database d ON d.datname = $1::name
 		LEFT JOIN pg_roles o ON o.rolname = $2::name
 		LEFT JOIN pg_roles r ON r.rolname = $3::name`, []any{name, name + ownerSuffix, name + runtimeSuffix},
-		&s.exists, &s.open, &s.ours, &s.comment, &s.owner.exists, &ownerSays, &s.runtime.exists, &runtimeSays)
+		&s.exists, &s.open, &s.ours, &s.spoiled, &s.comment, &s.owner.exists, &ownerSays, &s.runtime.exists, &runtimeSays)
 	if err != nil {
 		return s, err
 	}

@@ -75,6 +75,9 @@ func (p *Provider) ensureTemplate(ctx context.Context, t hub.Template) (string, 
 			if there, err := a.findTemplate(ctx, name, t.Key); err != nil || there { // built while we waited
 				return err
 			}
+			if err := a.discardSpoiled(ctx, name); err != nil {
+				return err
+			}
 			return a.build(ctx, t, name)
 		})
 		if err == nil && t.Key != emptyKey {
@@ -104,6 +107,9 @@ func (a *admin) findTemplate(ctx context.Context, name, key string) (bool, error
 		return false, &hub.StepError{Class: hub.ClassData, Code: "FOREIGN_DATABASE", Err: fmt.Errorf(
 			"there is a database %s on the cluster that is not the hub's template; it was not touched: rename or drop it, then retry", name)}
 	}
+	if s.spoiled {
+		return false, nil
+	}
 	now := a.p.now()
 	if now.Sub(time.Unix(s.marker.Generation, 0)) > touchEvery {
 		s.marker.Generation = now.Unix()
@@ -114,6 +120,15 @@ func (a *admin) findTemplate(ctx context.Context, name, key string) (bool, error
 		}
 	}
 	return true, nil
+}
+
+// discardSpoiled drops a template whose own drop was interrupted, so that it stands in the way of a new one. The lock of the name is held.
+func (a *admin) discardSpoiled(ctx context.Context, name string) error {
+	s, err := a.look(ctx, name)
+	if err != nil || !s.spoiled {
+		return err
+	}
+	return provider.Again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(name)) })
 }
 
 func commentSQL(name, text string) string {
@@ -168,8 +183,10 @@ func (a *admin) discardBuilding(ctx context.Context, tmp string) error {
 		return &hub.StepError{Class: hub.ClassData, Code: "FOREIGN_DATABASE", Err: fmt.Errorf(
 			"there is a database %s on the cluster that the hub did not make; it was not touched: rename or drop it, then retry", tmp)}
 	}
-	if err := a.showOut(ctx, tmp); err != nil {
-		return err
+	if !s.spoiled {
+		if err := a.showOut(ctx, tmp); err != nil {
+			return err
+		}
 	}
 	return provider.Again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(tmp)) })
 }
