@@ -31,9 +31,10 @@ type bench struct {
 
 // round is what one turn of all measured.
 type round struct {
-	reads, p50, p99, moves     float64
-	sql, sqlP50                float64
-	redis, pipelined, inserted float64
+	reads, p50, p99, moves  float64
+	sql, sqlP50             float64
+	redis, crowd, pipelined float64
+	inserted                float64
 }
 
 func (b *bench) run(ctx context.Context) error {
@@ -47,10 +48,12 @@ func (b *bench) run(ctx context.Context) error {
 	all := make([]round, 0, rounds)
 	for i := range rounds {
 		r := round{}
+		ids := b.draw(uint64(i)) //nolint:gosec // small
+		b.mover.plan(int(each.Seconds() * movesPerS / 2))
 		before := heap()
-		b.inProcess(ctx, each, uint64(i), &r) //nolint:gosec // small
+		b.inProcess(ctx, each, ids, &r)
 		if i == 0 {
-			moved = heap() - before - float64(len(b.mover.came)+len(b.mover.left))*changeMB
+			moved = heap() - before
 		}
 		b.middle(&r, i)
 		if err := b.bringAcross(ctx); err != nil {
@@ -64,8 +67,8 @@ func (b *bench) run(ctx context.Context) error {
 				return err
 			}
 		}
-		fmt.Fprintf(b.o.Log, "round %d: %.0f reads/s p50 %.2f µs p99 %.2f µs beside %.0f moves/s; SQL %.1f/s; Redis %.0f/s, pipelined %.0f/s; %.0f inserts/s\n",
-			i+1, r.reads, r.p50, r.p99, r.moves, r.sql, r.redis, r.pipelined, r.inserted)
+		fmt.Fprintf(b.o.Log, "round %d: %.0f reads/s p50 %.2f µs p99 %.2f µs beside %.0f moves/s; SQL %.1f/s; Redis %.0f/s, by a crowd %.0f/s, pipelined %.0f/s; %.0f inserts/s\n",
+			i+1, r.reads, r.p50, r.p99, r.moves, r.sql, r.redis, r.crowd, r.pipelined, r.inserted)
 		all = append(all, r)
 		bar.Add(1)
 	}
@@ -73,9 +76,6 @@ func (b *bench) run(ctx context.Context) error {
 	b.sum(all)
 	return nil
 }
-
-// changeMB is about what the record keeps of one change.
-const changeMB = 200.0 / mb
 
 func (b *bench) sum(all []round) {
 	of := func(f func(round) float64) float64 {
@@ -91,22 +91,24 @@ func (b *bench) sum(all []round) {
 	res.SQLPerS, res.SQLP50MS = round2(of(func(r round) float64 { return r.sql })), round2(of(func(r round) float64 { return r.sqlP50 }))
 	res.RatioSQL = round2(of(func(r round) float64 { return r.reads / r.sql }))
 	if b.redis != nil {
-		one, many := round2(of(func(r round) float64 { return r.reads / r.redis })), round2(of(func(r round) float64 { return r.reads / r.pipelined }))
-		res.RatioRedis, res.RatioPipelined = &one, &many
-		res.RedisPerS, res.RedisPipelined = round2(of(func(r round) float64 { return r.redis })), round2(of(func(r round) float64 { return r.pipelined }))
+		ratio := func(f func(round) float64) *float64 {
+			x := round2(of(func(r round) float64 { return r.reads / f(r) }))
+			return &x
+		}
+		res.RatioRedis = ratio(func(r round) float64 { return r.redis })
+		res.RatioCrowd = ratio(func(r round) float64 { return r.crowd })
+		res.RatioPipelined = ratio(func(r round) float64 { return r.pipelined })
+		res.RedisPerS, res.RedisCrowd = round2(of(func(r round) float64 { return r.redis })), round2(of(func(r round) float64 { return r.crowd }))
+		res.RedisPipelined = round2(of(func(r round) float64 { return r.pipelined }))
 	}
 }
 
 // timedEvery is which reads are timed one by one; timing all would mostly measure the clock.
 const timedEvery = 32
 
-// inProcess reads with as many goroutines as there are processors while the line moves.
-func (b *bench) inProcess(ctx context.Context, each time.Duration, seed uint64, r *round) {
-	readers := runtime.GOMAXPROCS(0)
-	ids := make([][]string, readers)
-	for k := range readers {
-		ids[k] = b.draw(rand.New(rand.NewPCG(seed, uint64(k)))) //nolint:gosec // small
-	}
+// inProcess reads with a goroutine for each list of ids while the line moves.
+func (b *bench) inProcess(ctx context.Context, each time.Duration, ids [][]string, r *round) {
+	readers := len(ids)
 	ctx, cancel := context.WithTimeout(ctx, each)
 	defer cancel()
 	var moving, reading sync.WaitGroup
@@ -127,21 +129,26 @@ func (b *bench) inProcess(ctx context.Context, each time.Duration, seed uint64, 
 	r.reads, r.p50, r.p99 = float64(total)/elapsed, placekit.Percentile(all, 50), placekit.Percentile(all, 99)
 }
 
-// drawnAtMost is how many ids a reader draws for a round. They lie side by side, as whoever asks for a place has the id at hand; what is
+// drawnAtMost is how many ids each reader has for a round, of all who wait. They lie side by side, as whoever asks for a place has the id at hand; what is
 // measured is the index and not the finding of ids in memory.
 const drawnAtMost = 1 << 18
 
-func (b *bench) draw(r *rand.Rand) []string {
-	ids := make([]string, min(drawnAtMost, len(b.mover.slots)))
-	var text strings.Builder
-	for range ids {
-		text.WriteString(b.mover.slots[r.IntN(len(b.mover.slots))].get().ID)
+func (b *bench) draw(seed uint64) [][]string {
+	all := make([][]string, b.res.Readers)
+	for k := range all {
+		r := rand.New(rand.NewPCG(seed, uint64(k))) //nolint:gosec // small
+		ids := make([]string, min(drawnAtMost, len(b.mover.slots)))
+		var text strings.Builder
+		for range ids {
+			text.WriteString(b.mover.slots[r.IntN(len(b.mover.slots))].ID)
+		}
+		size := text.Len() / len(ids)
+		for i := range ids {
+			ids[i] = text.String()[i*size : (i+1)*size]
+		}
+		all[k] = ids
 	}
-	all, size := text.String(), text.Len()/len(ids)
-	for i := range ids {
-		ids[i] = all[i*size : (i+1)*size]
-	}
-	return ids
+	return all
 }
 
 // read asks for places of customers drawn at random; it gives how many and how long the timed ones took, in microseconds.
@@ -178,6 +185,7 @@ func (b *bench) middle(r *round, number int) {
 		w.ID = placekit.ID("req_", w.At, g)
 		news[i] = joined(w, 1)
 	}
+	runtime.GC() // what the drawing left
 	begun := time.Now()
 	for _, c := range news {
 		b.mover.idx.Apply(c)
@@ -190,11 +198,11 @@ func (b *bench) middle(r *round, number int) {
 
 // bringAcross makes the changes of this round in the database and in Redis.
 func (b *bench) bringAcross(ctx context.Context) error {
-	err := b.world.Replace(ctx, b.mover.left, b.mover.came)
+	left, came := b.mover.difference()
+	err := b.world.Replace(ctx, left, came)
 	if b.redis != nil {
-		err = errors.Join(err, b.redis.replace(b.mover.left, b.mover.came))
+		err = errors.Join(err, b.redis.replace(left, came))
 	}
-	b.mover.taken()
 	return err
 }
 
@@ -241,15 +249,18 @@ func (b *bench) byRedis(each time.Duration, r *round) error {
 		ids[i] = b.someone()
 	}
 	var err error
-	if r.redis, err = b.redis.rate(ids, each/2, 1); err != nil {
+	if r.redis, err = b.redis.rate(ids, each/2, b.res.Readers, 1); err != nil {
 		return err
 	}
-	r.pipelined, err = b.redis.rate(ids, each/2, pipelined)
+	if r.crowd, err = b.redis.rate(ids, each/2, redisCrowd, 1); err != nil {
+		return err
+	}
+	r.pipelined, err = b.redis.rate(ids, each/2, redisCrowd, pipelined)
 	return err
 }
 
 func (b *bench) someone() string {
-	return b.mover.slots[b.mover.r.IntN(len(b.mover.slots))].get().ID
+	return b.mover.slots[b.mover.r.IntN(len(b.mover.slots))].ID
 }
 
 func (b *bench) compare(with, id string, want int) {

@@ -5,33 +5,28 @@ package place
 import (
 	"context"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/proof/placekit"
 	"github.com/kitshub/kitshub/internal/queue"
 )
 
-// slot holds one of the n who wait; when its customer is claimed the next who joins takes it, so that readers always find n ids.
-type slot struct {
-	w atomic.Pointer[placekit.Waiting]
-}
-
-func (s *slot) set(w *placekit.Waiting) { s.w.Store(w) }
-func (s *slot) get() *placekit.Waiting  { return s.w.Load() }
-
-// mover moves the line: whoever is first is claimed, and somebody joins. It keeps what changed until the database and Redis have it, too.
+// mover moves the line: whoever is first is claimed, and somebody joins. A round's moves are drawn before it begins, so that what runs beside
+// the readers is the index and not the drawing.
 type mover struct {
 	idx      *queue.Index
-	slots    []slot
+	slots    []placekit.Waiting     // who waits; when one is claimed the next who joins takes his slot
 	fifo     [queue.Classes][]int32 // slots in the order of each class
 	r        *rand.Rand
 	last     int64
 	sabotage bool
-	moves    int
+	changes  int
 
-	left, came map[string]placekit.Waiting
+	planned []move
 }
+
+// move is a claim and a join.
+type move struct{ gone, came placekit.Waiting }
 
 func joined(w placekit.Waiting, version int64) queue.Change {
 	return queue.Change{ID: w.ID, Version: version, Pending: true, Way: queue.Operator, Key: queue.Key{Priority: w.Priority, EnqueuedAt: w.At}}
@@ -43,7 +38,6 @@ func (m *mover) begin(line *placekit.Line) {
 		m.fifo[p] = append(m.fifo[p], i)
 	}
 	m.last = time.Now().Add(-time.Minute).UnixMicro()
-	m.taken()
 }
 
 // weight is what the mover itself holds, in MB.
@@ -55,43 +49,52 @@ func (m *mover) weight() float64 {
 	return float64(4*n) / mb
 }
 
-// taken begins a new record of changes.
-func (m *mover) taken() {
-	m.left, m.came = map[string]placekit.Waiting{}, map[string]placekit.Waiting{}
+// plan draws so many moves; the slots are already as they will be.
+func (m *mover) plan(moves int) {
+	m.planned = make([]move, moves)
+	for k := range m.planned {
+		p := queue.Classes - 1
+		for p > 0 && len(m.fifo[p]) == 0 {
+			p--
+		}
+		i := m.fifo[p][0]
+		m.fifo[p] = m.fifo[p][1:]
+		m.last += 50
+		w := placekit.Waiting{ID: placekit.ID("req_", m.last, m.r), Priority: placekit.Class(m.r), At: m.last}
+		m.fifo[w.Priority] = append(m.fifo[w.Priority], i)
+		m.planned[k] = move{m.slots[i], w}
+		m.slots[i] = w
+	}
+}
+
+// difference is what the planned moves change in all: who has left the line, and who came.
+func (m *mover) difference() (left, came map[string]placekit.Waiting) {
+	left, came = map[string]placekit.Waiting{}, map[string]placekit.Waiting{}
+	for _, v := range m.planned {
+		if _, ok := came[v.gone.ID]; ok {
+			delete(came, v.gone.ID)
+		} else {
+			left[v.gone.ID] = v.gone
+		}
+		came[v.came.ID] = v.came
+	}
+	return left, came
 }
 
 // losesOneIn is the planted bug's rate.
 const losesOneIn = 100
 
 func (m *mover) apply(c queue.Change) {
-	m.moves++
-	if m.sabotage && m.moves%losesOneIn == 0 {
+	m.changes++
+	if m.sabotage && m.changes%losesOneIn == 0 {
 		return
 	}
 	m.idx.Apply(c)
 }
 
-// move claims the head and has somebody join: two changes.
-func (m *mover) move() {
-	p := queue.Classes - 1
-	for p > 0 && len(m.fifo[p]) == 0 {
-		p--
-	}
-	i := m.fifo[p][0]
-	m.fifo[p] = m.fifo[p][1:]
-	gone := m.slots[i].get()
-	m.last += 50
-	w := &placekit.Waiting{ID: placekit.ID("req_", m.last, m.r), Priority: placekit.Class(m.r), At: m.last}
-	m.slots[i].set(w) // before the claim, so that a reader who draws the slot finds somebody who waits or waited a moment ago
-	m.apply(joined(*w, 1))
-	m.apply(queue.Change{ID: gone.ID, Version: 2})
-	m.fifo[w.Priority] = append(m.fifo[w.Priority], i)
-	if _, new := m.came[gone.ID]; new {
-		delete(m.came, gone.ID)
-	} else {
-		m.left[gone.ID] = *gone
-	}
-	m.came[w.ID] = *w
+func (m *mover) move(v move) {
+	m.apply(joined(v.came, 1))
+	m.apply(queue.Change{ID: v.gone.ID, Version: 2})
 }
 
 // The pace beside the reads: joins and claims.
@@ -100,19 +103,24 @@ const (
 	tickEvery = time.Millisecond
 )
 
-// keepMoving moves at the promised pace until ctx ends and gives how many joins and claims a second it came to. What it could not do in
-// time it makes up for.
+// keepMoving makes the planned moves at the promised pace until ctx ends and gives how many joins and claims a second it came to. What it
+// could not do in time it makes up for while the round lasts; the rest is done after it.
 func (m *mover) keepMoving(ctx context.Context) float64 {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	begun, done := time.Now(), 0
+	defer func() {
+		for _, v := range m.planned[done:] {
+			m.move(v)
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done():
-			return float64(done) / time.Since(begun).Seconds()
+			return float64(2*done) / time.Since(begun).Seconds()
 		case <-tick.C:
-			for due := int(time.Since(begun).Seconds() * movesPerS); done < due; done += 2 {
-				m.move()
+			for due := int(time.Since(begun).Seconds() * movesPerS / 2); done < min(due, len(m.planned)); done++ {
+				m.move(m.planned[done])
 			}
 		}
 	}

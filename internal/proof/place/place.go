@@ -7,8 +7,10 @@
 // The three hold the same line and take turns: the index is read while it moves, then the same changes are brought into the database and into
 // Redis, and places drawn at random are asked of all three. They must agree.
 //
-// Redis is asked in two ways: one question at a time on each of several connections, as places are asked for by customers (ratio_redis), and
-// a hundred questions in one packet (ratio_redis_pipelined), which is the most that it can do.
+// Redis is asked in three ways: by as many connections as there are readers of the index, each with one question at a time, which is the
+// same load with a network between (ratio_redis); by a crowd of 16 such connections (ratio_redis_crowd); and by the crowd with a hundred questions in
+// one packet (ratio_redis_pipelined), which is the most that it can do. It stands still meanwhile, and the client is a few lines that encode
+// nothing while it is measured.
 //
 // The planted bug: one change in a hundred never reaches the index, as if a notification had been lost.
 package place
@@ -19,6 +21,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/proof/check"
@@ -29,6 +32,7 @@ import (
 // Result is the JSON line.
 type Result struct {
 	check.Report
+	Readers   int     `json:"readers"` // of the index, and connections to Redis
 	PerS      float64 `json:"reads_per_s"`
 	P99US     float64 `json:"p99_us"`
 	P50US     float64 `json:"p50_us"`
@@ -38,8 +42,10 @@ type Result struct {
 	SQLP50MS  float64 `json:"sql_p50_ms"`
 
 	RatioRedis     *float64 `json:"ratio_redis"` // null where there is no Redis
+	RatioCrowd     *float64 `json:"ratio_redis_crowd"`
 	RatioPipelined *float64 `json:"ratio_redis_pipelined"`
 	RedisPerS      float64  `json:"redis_reads_per_s"`
+	RedisCrowd     float64  `json:"redis_crowd_reads_per_s"`
 	RedisPipelined float64  `json:"redis_pipelined_reads_per_s"`
 	NoRedis        string   `json:"no_redis,omitempty"` // why
 
@@ -70,7 +76,7 @@ const (
 
 // Run measures with o.N pending.
 func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
-	res := &Result{}
+	res := &Result{Readers: runtime.GOMAXPROCS(0)}
 	res.Begin("place", o)
 	w, err := placekit.NewWorld(ctx, withoutSabotage(o))
 	defer func() { err = errors.Join(err, w.Close()) }()
@@ -121,10 +127,7 @@ func withoutSabotage(o check.Options) check.Options {
 
 // build reads the line into an index as a hub does, and weighs it.
 func (r *Result) build(line *placekit.Line, m *mover) error {
-	m.slots = make([]slot, len(line.All))
-	for i := range line.All {
-		m.slots[i].set(&line.All[i])
-	}
+	m.slots = slices.Clone(line.All)
 	before := heap()
 	begun := time.Now()
 	m.idx = queue.New()

@@ -27,7 +27,7 @@ var errNoRedis = errors.New("there is no Redis to compare with")
 const (
 	key        = "line"
 	pipelined  = 100 // questions in one packet
-	redisConns = 16
+	redisCrowd = 16  // connections
 	redisReady = 20 * time.Second
 	redisTick  = 10 * time.Millisecond
 )
@@ -201,8 +201,8 @@ func (s *redis) ranks(ids []string) ([]int, error) {
 	return s.conn.numbers(len(ids))
 }
 
-// rate asks for ranks, so many questions in a packet, and gives how many a second were answered.
-func (s *redis) rate(ids []string, d time.Duration, atOnce int) (float64, error) {
+// rate asks for ranks on so many connections, so many questions in a packet, and gives how many a second were answered.
+func (s *redis) rate(ids []string, d time.Duration, conns, atOnce int) (float64, error) {
 	packets := make([][]byte, 0, len(ids)/atOnce)
 	for at := 0; at+atOnce <= len(ids); at += atOnce {
 		var b bytes.Buffer
@@ -216,9 +216,9 @@ func (s *redis) rate(ids []string, d time.Duration, atOnce int) (float64, error)
 		packets = append(packets, b.Bytes())
 	}
 	var wg sync.WaitGroup
-	counts, errs := make([]int, redisConns), make([]error, redisConns)
+	counts, errs := make([]int, conns), make([]error, conns)
 	begun := time.Now()
-	for k := range redisConns {
+	for k := range conns {
 		wg.Go(func() { counts[k], errs[k] = s.asking(packets, k, atOnce, begun.Add(d)) })
 	}
 	wg.Wait()
