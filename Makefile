@@ -104,7 +104,8 @@ proof: build ## show the promised figures on both engines (PROOF_KILLS)
 	bin/proof place-http
 	bin/proof place-model -n $(PROOF_MOVES)
 	bin/proof index-start
-	bin/proof streams
+	bin/proof streams -engine sqlite
+	bin/proof streams -engine postgres
 
 .PHONY: proof-sabotage
 proof-sabotage: build ## show that each proof finds the bug planted for it
