@@ -131,7 +131,14 @@ type statsDoc struct {
 	OldestWait          float64        `json:"oldest_wait_seconds" doc:"How long the first one waits; 0 when nobody does." example:"901.2"`
 	Throughput          float64        `json:"throughput_per_hour" doc:"Ready in the last hour." example:"4"`
 	ByPriority          map[string]int `json:"pending_by_priority" doc:"Waiting, by priority 0, 1 and 2."`
+	Pool                []poolDoc      `json:"pool" doc:"Databases of the warm pool by plan; empty where none are held ready."`
 	AsOf                time.Time      `json:"as_of" doc:"When this was true." example:"2026-11-22T16:00:02Z"`
+}
+
+type poolDoc struct {
+	Plan      string `json:"plan" doc:"The plan." example:"basic"`
+	Ready     int    `json:"ready" doc:"Made, checked, probed and never handed out." example:"2"`
+	Preparing int    `json:"preparing" doc:"Being made, or brought to the current catalog." example:"0"`
 }
 
 func stats(c *call) (answer, error) {
@@ -144,6 +151,10 @@ func stats(c *call) (answer, error) {
 		Migrating: s.ByState[hub.Migrating], Failed: s.ByState[hub.Failed], Completed: s.ByState[hub.Completed], Cancelled: s.ByState[hub.Cancelled],
 		CompletedToday: s.CompletedToday, FailedToday: s.FailedToday, Overdue: s.Overdue, AverageWait: seconds(s.AverageWait),
 		Throughput: float64(s.CompletedHour), ByPriority: map[string]int{"0": s.Counts.Pending[0], "1": s.Counts.Pending[1], "2": s.Counts.Pending[2]}, AsOf: s.AsOf.UTC(),
+		Pool: []poolDoc{},
+	}
+	for _, p := range s.Pool {
+		d.Pool = append(d.Pool, poolDoc{p.Plan, p.Ready, p.Preparing})
 	}
 	if s.OldestPending != nil {
 		d.OldestWait = seconds(max(0, s.AsOf.Sub(*s.OldestPending)))

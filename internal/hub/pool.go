@@ -87,10 +87,14 @@ type PoolStore interface {
 
 // PoolDepths gives the pool's depth by plan: every plan of the catalog, and those that an older one left members of. Asked at each scrape.
 func (s *Service) PoolDepths(ctx context.Context) ([]PoolDepth, error) {
+	return view(ctx, s, func(tx Tx) ([]PoolDepth, error) { return s.poolDepths(ctx, tx) })
+}
+
+func (s *Service) poolDepths(ctx context.Context, tx Tx) ([]PoolDepth, error) {
 	if s.pool.provider == nil {
 		return nil, nil
 	}
-	have, err := view(ctx, s, func(tx Tx) ([]PoolDepth, error) { return tx.CountMembers(ctx) })
+	have, err := tx.CountMembers(ctx)
 	if err != nil {
 		return nil, err
 	}

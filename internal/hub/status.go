@@ -215,6 +215,7 @@ func (s *Service) Audit(ctx context.Context, target, before string, limit int) (
 // Stats are the operators' numbers, measured when they are asked for.
 type Stats struct {
 	Counts
+	Pool []PoolDepth // of the warm pool, by plan; nil where there is none
 	AsOf time.Time
 }
 
@@ -227,7 +228,11 @@ func (s *Service) Stats(ctx context.Context) (Stats, error) {
 		if indexed && err == nil {
 			s.countWaiting(&c)
 		}
-		return Stats{c, now}, err
+		if err != nil {
+			return Stats{}, err
+		}
+		pool, err := s.poolDepths(ctx, tx)
+		return Stats{c, pool, now}, err
 	})
 }
 

@@ -72,6 +72,7 @@ func NewMetrics(plans []string) *Metrics {
 		m.completed.WithLabelValues(p)
 		for _, c := range classes {
 			m.failed.WithLabelValues(p, string(c))
+			m.fillFails.WithLabelValues(p, string(c))
 		}
 	}
 	m.registry.MustRegister(m.created, m.completed, m.failed, m.duration, m.http, m.build, m.depth, m.taken, m.fillFails, m.pool, m.findings,

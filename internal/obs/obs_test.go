@@ -156,6 +156,41 @@ func TestScrapeWithoutADatabase(t *testing.T) {
 	}
 }
 
+// The pool's counters are there at zero; its depth is what is counted at the scrape, and nothing where there is none or nobody can count.
+func TestMetricsOfThePool(t *testing.T) {
+	m := NewMetrics([]string{"starter"})
+	text := scrape(t, m)
+	wantLines(t, text,
+		`provisioning_pool_taken_total{plan="starter",result="hit"} 0`, `provisioning_pool_taken_total{plan="starter",result="miss"} 0`,
+		`provisioning_pool_failures_total{class="network",plan="starter"} 0`, `provisioning_pool_depth_errors_total 0`,
+	)
+	if strings.Contains(text, "provisioning_pool_depth{") {
+		t.Error("a depth is shown where there is no pool")
+	}
+	var err error
+	m.SetPoolDepths(func(ctx context.Context) ([]hub.PoolDepth, error) {
+		if _, bounded := ctx.Deadline(); !bounded {
+			t.Error("the count has no deadline")
+		}
+		return []hub.PoolDepth{{Plan: "starter", Ready: 2, Preparing: 1}}, err
+	})
+	m.PoolTaken("starter", true)
+	m.PoolTaken("starter", false)
+	m.PoolTaken("starter", false)
+	m.PoolFailed("starter", hub.ClassNetwork)
+	wantLines(t, scrape(t, m),
+		`provisioning_pool_depth{plan="starter",state="ready"} 2`, `provisioning_pool_depth{plan="starter",state="preparing"} 1`,
+		`provisioning_pool_taken_total{plan="starter",result="hit"} 1`, `provisioning_pool_taken_total{plan="starter",result="miss"} 2`,
+		`provisioning_pool_failures_total{class="network",plan="starter"} 1`,
+	)
+	err = errors.New("down")
+	text = scrape(t, m)
+	wantLines(t, text, `provisioning_pool_depth_errors_total 1`)
+	if strings.Contains(text, "provisioning_pool_depth{") {
+		t.Error("a depth is shown that nobody counted")
+	}
+}
+
 // Findings are there at zero from the start, and what a later scan does not find is gone.
 func TestReconcileFindings(t *testing.T) {
 	m := NewMetrics([]string{"starter"})
