@@ -100,6 +100,11 @@ proof: build ## show the promised figures on both engines (PROOF_KILLS)
 	bin/proof kill9 -engine sqlite -n $(PROOF_KILLS)
 	bin/proof kill9 -engine postgres -n $(PROOF_KILLS)
 	bin/proof golden-copy
+	bin/proof handover -n 100
+	bin/proof burst -n 200
+	bin/proof cross-connect -n 50
+	bin/proof orphans -n 100
+	bin/proof worker-kill -n 100
 	bin/proof place
 	bin/proof place-http
 	bin/proof place-model -n $(PROOF_MOVES)
