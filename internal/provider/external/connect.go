@@ -42,6 +42,9 @@ var bare = sync.OnceValues(func() (*pgx.ConnConfig, error) {
 	return c, errors.Join(err, os.Remove(f.Name()))
 })
 
+// maxMessage bounds what a server can make the hub keep in memory for one message, far above any row that the hub asks for.
+const maxMessage = 16 << 20 // bytes
+
 // config is what pgx connects with: to this host only, through the dialer, with no parameter that a pooler in between would refuse.
 func (a address) config(d *egress.Dialer) (*pgx.ConnConfig, error) {
 	base, err := bare()
@@ -56,6 +59,7 @@ func (a address) config(d *egress.Dialer) (*pgx.ConnConfig, error) {
 	if a.channelBinding != "" {
 		c.ChannelBinding = a.channelBinding
 	}
+	c.MaxProtocolMessageBodyLen = maxMessage
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing that a pooler in between could lose
 	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	c.DialFunc = d.DialContext

@@ -3,6 +3,8 @@ package external
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -110,6 +112,14 @@ func TestBadDatabases(t *testing.T) {
 	t.Run("no Postgres", func(t *testing.T) {
 		at := speaking(t, &pgproto3.DataRow{})
 		refusedBy(t, p, conn("postgres://u:"+url.QueryEscape(canary)+"@"+at+"/d"), hub.CodeConnectionFailed)
+	})
+	t.Run("a message without end", func(t *testing.T) {
+		at := listen(t, func(c net.Conn) {
+			_, _ = c.Read(make([]byte, 1024))
+			_, _ = c.Write([]byte("E\x7f\xff\xff\xff"))
+			_, _ = io.Copy(io.Discard, c)
+		})
+		refusedBy(t, p, conn("postgres://u:"+url.QueryEscape(canary)+"@"+at+"/d?sslmode=disable"), hub.CodeConnectionFailed, "does not answer as Postgres")
 	})
 	t.Run("a server that repeats the password", func(t *testing.T) {
 		at := speaking(t, &pgproto3.ErrorResponse{Severity: "FATAL", Code: "42501", Message: "your password is " + canary})
