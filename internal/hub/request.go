@@ -187,8 +187,6 @@ type RequestStore interface {
 	RequestByStatusToken(ctx context.Context, hash []byte) (*Request, error)
 	// Counts gives the numbers behind the statistics; without pending who waits is left out, since the index counts them for nothing.
 	Counts(ctx context.Context, dayStart time.Time, pending bool) (Counts, error)
-	// ServiceTimes gives the most recent n durations from claim to ready of one way, newest first.
-	ServiceTimes(ctx context.Context, w Way, n int) ([]time.Duration, error)
 }
 
 // Counts are the raw numbers behind the operators' statistics, all measured in one pass.

@@ -111,3 +111,9 @@ func (t *Tx) averageWait(ctx context.Context) (time.Duration, error) {
 	}
 	return sum / time.Duration(len(waits)), nil
 }
+
+func scanSpan(row interface{ Scan(...any) error }) (time.Duration, error) {
+	var from, to time.Time
+	err := row.Scan(scanTime{&from}, scanTime{&to})
+	return to.Sub(from), err
+}

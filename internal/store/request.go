@@ -270,20 +270,3 @@ func (t *Tx) RequestByStatusToken(ctx context.Context, hash []byte) (*hub.Reques
 	r, err := scanRequest(t.tx.QueryRowContext(ctx, requestSelect+` JOIN status_tokens s ON s.request_id = r.id WHERE s.hash = $1`, hash))
 	return r, orNotFound(err, "status link", "…")
 }
-
-// ServiceTimes implements hub.RequestStore.
-func (t *Tx) ServiceTimes(ctx context.Context, w hub.Way, n int) ([]time.Duration, error) {
-	rows, err := t.tx.QueryContext(ctx, `
-		SELECT claimed_at, finished_at FROM requests
-		WHERE state = 'completed' AND way = $1 AND claimed_at IS NOT NULL AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT $2`, string(w), n)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, scanSpan)
-}
-
-func scanSpan(row interface{ Scan(...any) error }) (time.Duration, error) {
-	var from, to time.Time
-	err := row.Scan(scanTime{&from}, scanTime{&to})
-	return to.Sub(from), err
-}

@@ -280,33 +280,3 @@ func modelCounts(all []*hub.Request, now, day time.Time) hub.Counts {
 	}
 	return c
 }
-
-func serviceTimes(t *testing.T, s hub.Store) {
-	done := func(way hub.Way, finished, took time.Duration) {
-		add(t, s, func(r *hub.Request) {
-			r.Way, r.State, r.ClaimedAt, r.FinishedAt = way, hub.Completed, ref(at(finished-took)), ref(at(finished))
-		})
-	}
-	done(hub.Automatic, 1*time.Hour, time.Second)
-	done(hub.Automatic, 3*time.Hour, 3*time.Second)
-	done(hub.Automatic, 2*time.Hour, 2*time.Second+time.Microsecond)
-	done(hub.ByOperator, 4*time.Hour, time.Hour)
-	add(t, s, func(r *hub.Request) {
-		r.State, r.ClaimedAt, r.FinishedAt = hub.Failed, ref(at(0)), ref(at(5*time.Hour))
-	})
-	add(t, s, func(r *hub.Request) { r.State, r.FinishedAt = hub.Completed, ref(at(6*time.Hour)) }) // was never claimed: no time to learn from
-	add(t, s, func(r *hub.Request) { r.State, r.ClaimedAt = hub.Completed, ref(at(0)) })            // one odd row must not stop every sign-up
-	for _, c := range []struct {
-		way  hub.Way
-		n    int
-		want []time.Duration
-	}{
-		{hub.Automatic, 10, []time.Duration{3 * time.Second, 2*time.Second + time.Microsecond, time.Second}},
-		{hub.Automatic, 2, []time.Duration{3 * time.Second, 2*time.Second + time.Microsecond}},
-		{hub.ByOperator, 10, []time.Duration{time.Hour}},
-		{"none", 10, nil},
-	} {
-		got := get(t, s, func(ctx context.Context, tx hub.Tx) ([]time.Duration, error) { return tx.ServiceTimes(ctx, c.way, c.n) })
-		equal(t, "service times of "+string(c.way), got, c.want)
-	}
-}
