@@ -1,6 +1,8 @@
 package obs
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Redacted stands where a secret was.
@@ -18,15 +21,83 @@ const Redacted = "[redacted]"
 // and so is the password of an address (scheme://user:password@host) in any text, messages and errors included. Warnings and errors are not
 // held back by a Writer.
 func NewLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: redact}
-	var h slog.Handler = slog.NewJSONHandler(w, o)
-	if format == "text" {
-		h = slog.NewTextHandler(w, o)
+	handler := func(o *slog.HandlerOptions) slog.Handler {
+		if format == "text" {
+			return slog.NewTextHandler(w, o)
+		}
+		return slog.NewJSONHandler(w, o)
 	}
-	if gathers, ok := w.(*Writer); ok {
-		h = urgent{h, gathers}
+	out, gathers := w.(*Writer)
+	if !gathers {
+		w = &oneByOne{w: w}
 	}
+	h := lines{out: out, plain: handler(&slog.HandlerOptions{Level: level}), redacted: handler(&slog.HandlerOptions{Level: level, ReplaceAttr: redact})}
 	return slog.New(h)
+}
+
+// oneByOne is for the two handlers of lines, each of which knows of its own lines only.
+type oneByOne struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (o *oneByOne) Write(line []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(line)
+}
+
+// lines writes lines. The line of each call has nothing to be blanked, and a handler that does not try is quicker.
+type lines struct {
+	plain, redacted slog.Handler
+	out             *Writer // or nil
+}
+
+// Enabled implements slog.Handler.
+func (h lines) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.plain.Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (h lines) Handle(ctx context.Context, r slog.Record) error {
+	to := h.plain
+	if !harmless(r) {
+		to = h.redacted
+	}
+	err := to.Handle(ctx, r)
+	if h.out != nil && r.Level >= slog.LevelWarn {
+		err = errors.Join(err, h.out.Flush())
+	}
+	return err
+}
+
+// WithAttrs implements slog.Handler. What is added is in each line from then on, so each goes the careful way.
+func (h lines) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := h.redacted.WithAttrs(attrs)
+	return lines{with, with, h.out}
+}
+
+// WithGroup implements slog.Handler.
+func (h lines) WithGroup(name string) slog.Handler {
+	with := h.redacted.WithGroup(name)
+	return lines{with, with, h.out}
+}
+
+// harmless reports whether redact would leave a line as it is.
+func harmless(r slog.Record) bool {
+	ok := !hasAddress(r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		switch a.Value.Kind() {
+		case slog.KindString:
+			ok = ok && !hasAddress(a.Value.String())
+		case slog.KindInt64, slog.KindUint64, slog.KindFloat64, slog.KindBool, slog.KindDuration, slog.KindTime:
+		default:
+			ok = false // what may hold more than it shows
+		}
+		ok = ok && !isSecret(a.Key)
+		return ok
+	})
+	return ok
 }
 
 // secretKeys are parts of keys whose values are blanked. Rather one too many: a value that is missed in a log can be found elsewhere.

@@ -65,6 +65,32 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 	}
 }
 
+// A line with nothing to blank is the same whichever way it goes.
+func TestHarmlessLines(t *testing.T) {
+	for _, format := range []string{"json", "text"} {
+		var short, long bytes.Buffer
+		both := NewLogger(&short, slog.LevelInfo, format).Handler().(lines)
+		careful := NewLogger(&long, slog.LevelInfo, format).Handler().(lines).redacted
+		for _, attrs := range [][]slog.Attr{
+			nil,
+			{slog.String("route", "/api/v1/status"), slog.Int("status", 200), slog.Float64("duration_ms", 0.125), slog.Int64("bytes", 600)},
+			{slog.Bool("yes", true), slog.Duration("took", time.Second), slog.Time("at", time.Unix(1, 2)), slog.Uint64("n", 7), slog.String("a", "<b>\"\n")},
+		} {
+			r := slog.NewRecord(time.Unix(1750000000, 123456000), slog.LevelInfo, "http", 0)
+			r.AddAttrs(attrs...)
+			if !harmless(r) {
+				t.Errorf("%v goes the long way", attrs)
+			}
+			if err := errors.Join(both.Handle(t.Context(), r), careful.Handle(t.Context(), r)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if short.String() != long.String() || short.Len() == 0 {
+			t.Errorf("the short way\n%s\nthe long way\n%s", &short, &long)
+		}
+	}
+}
+
 func TestLoggerKeepsWhatPeopleNeed(t *testing.T) {
 	var b bytes.Buffer
 	l := NewLogger(&b, slog.LevelInfo, "json")

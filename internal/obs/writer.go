@@ -1,10 +1,7 @@
 package obs
 
 import (
-	"context"
-	"errors"
 	"io"
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -107,26 +104,3 @@ func (w *Writer) tell() error {
 	w.err = nil
 	return err
 }
-
-// urgent sends on warnings and errors at once, with all that was logged before them.
-type urgent struct {
-	slog.Handler
-	w *Writer
-}
-
-// Handle implements slog.Handler.
-func (u urgent) Handle(ctx context.Context, r slog.Record) error {
-	err := u.Handler.Handle(ctx, r)
-	if r.Level >= slog.LevelWarn {
-		err = errors.Join(err, u.w.Flush())
-	}
-	return err
-}
-
-// WithAttrs implements slog.Handler.
-func (u urgent) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return urgent{u.Handler.WithAttrs(attrs), u.w}
-}
-
-// WithGroup implements slog.Handler.
-func (u urgent) WithGroup(name string) slog.Handler { return urgent{u.Handler.WithGroup(name), u.w} }
