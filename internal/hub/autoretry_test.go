@@ -268,3 +268,28 @@ func TestCrashAroundARetry(t *testing.T) {
 		})
 	})
 }
+
+// TestAFailureOnPostgresNamesItsPlace: code, file and line of the statement, no retry by the hub; mended, a person's retry goes on there.
+func TestAFailureOnPostgresNamesItsPlace(t *testing.T) {
+	t.Parallel()
+	r := hubtest.New(t, hubtest.SQLite(t)).Pooled(hubtest.NewCluster(t), 0)
+	mend := brokenAt(r, "inventory", 1)
+	fine(t, r.Catalogs.Reload(t.Context()))
+	s := r.Join("a@example.com", "starter")
+	equal(t, "retry jobs", len(retries(r)), 0)
+	q := r.Row(s.Request.ID)
+	f := q.Failure
+	equal(t, "failure", []any{q.State, f.Step, f.Class, f.Code, f.File, f.Line, f.RetryAt == nil},
+		[]any{hub.Failed, "inventory/0002", hub.ClassCatalog, "42601", "features/inventory/0002.sql", 3, true})
+	if !strings.Contains(f.Cause, "features/inventory/0002.sql:3") || strings.Contains(f.Customer, "inventory") {
+		t.Errorf("%+v", f)
+	}
+	mend()
+	_, err := r.Retry(t.Context(), r.Operator("op", hub.Provisioner), q.ID)
+	fine(t, err)
+	r.Work()
+	wantReadyOnCluster(t, r, q.ID)
+	for step, n := range r.Effects(r.Row(q.ID).TenantID) {
+		equal(t, "effects of "+step, n, 1)
+	}
+}

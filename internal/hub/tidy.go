@@ -13,8 +13,8 @@ import (
 // with a hub it looks after itself; what all share, the clusters, is looked after by the hub that has been up longest. Should two think that of
 // themselves for a moment, both may do it.
 const (
-	TidyEvery  = 5 * time.Second // how often Tidy is called, and asks itself whether it is due
-	tidyFirst  = 10 * time.Second
+	TidyEvery  = 2 * time.Second // how often Tidy is called, and asks itself whether it is due
+	tidyFirst  = 6 * time.Second
 	tidyPeriod = 5 * time.Minute
 )
 

@@ -20,7 +20,7 @@ func TestTidyIsDue(t *testing.T) {
 		}
 		first := after(start)
 		second := after(start.Add(first))
-		if first < 7*time.Second || first > 14*time.Second || second < 3*time.Minute || second > 7*time.Minute {
+		if first < 4*time.Second || first > 8*time.Second || second < 3*time.Minute || second > 7*time.Minute {
 			t.Errorf("due after %s and then %s", first, second)
 		}
 		starts[first], periods[second] = true, true
