@@ -40,7 +40,13 @@ func (e *env) welcome(cfg *config.Config, addr net.Addr, setup string) {
 	}
 	where := "SQLite in " + cfg.DataDir
 	if cfg.Engine() == config.Postgres {
-		where = "Postgres; customers' databases in " + cfg.DataDir
+		where = "Postgres"
+	}
+	switch {
+	case cfg.TenantProvider == config.Postgres:
+		where += "; customers' databases on Postgres"
+	case cfg.Engine() == config.Postgres:
+		where += "; customers' databases in " + cfg.DataDir
 	}
 	text := fmt.Sprintf("\n  KiTS Hub %s is ready (%s)\n\n  Sign-up   %s/\n  Console   %s/console\n  API docs  %s/docs\n", Version(), where, base, base, base)
 	if setup != "" {
