@@ -37,6 +37,7 @@ const callTime = 25 * time.Second
 type api struct {
 	Options
 	mux     *http.ServeMux
+	exact   map[string]http.Handler // of the mux, what has no parameter in its path
 	cross   *http.CrossOriginProtection
 	routes  []route
 	openapi []byte
@@ -53,7 +54,7 @@ func New(o Options) http.Handler {
 }
 
 func build(o Options, routes []route) (*api, error) {
-	a := &api{Options: o, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), routes: routes}
+	a := &api{Options: o, mux: http.NewServeMux(), exact: map[string]http.Handler{}, cross: http.NewCrossOriginProtection(), routes: routes}
 	if o.PublicURL != "" { // behind a proxy that changes Host, the browser's Origin is still PUBLIC_URL
 		if err := a.cross.AddTrustedOrigin(strings.TrimRight(o.PublicURL, "/")); err != nil {
 			return nil, fmt.Errorf("PUBLIC_URL: %w", err)
@@ -74,7 +75,11 @@ func build(o Options, routes []route) (*api, error) {
 		byPath[rt.path][rt.method] = rt
 	}
 	for p, methods := range byPath {
-		a.mux.Handle(p, a.endpoint(p, methods))
+		h := a.endpoint(p, methods)
+		a.mux.Handle(p, h)
+		if !strings.Contains(p, "{") {
+			a.exact[p] = h
+		}
 	}
 	var err error
 	if a.openapi, err = document(o.Version, routes); err != nil {
@@ -87,6 +92,10 @@ func build(o Options, routes []route) (*api, error) {
 
 // ServeHTTP answers 404 itself where ServeMux would redirect to a tidied path: a program that calls //api/v1/plans has a mistake to find.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h, ok := a.exact[r.URL.Path]; ok {
+		h.ServeHTTP(w, r)
+		return
+	}
 	if Untidy(r.URL.Path) {
 		a.notFound(w, r)
 		return
