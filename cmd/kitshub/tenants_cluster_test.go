@@ -96,15 +96,16 @@ func (d *desk) await(up *drive.SignedUp, state string) {
 }
 
 // failure is what an operator reads of a failed request.
-type failure struct{ Step, Class, Code, Cause, Action string }
-
-func (d *desk) failure(up *drive.SignedUp) failure {
+func (d *desk) failure(up *drive.SignedUp) drive.Failure {
 	d.Helper()
-	var r struct{ Failure failure }
+	var r drive.Request
 	if err := d.operator.Call(d.Context(), http.MethodGet, "/api/v1/requests/"+up.Request.ID, nil, &r); err != nil {
 		d.Fatal(err)
 	}
-	return r.Failure
+	if r.Failure == nil {
+		d.Fatalf("%s says no reason: %+v", up.Request.ID, r)
+	}
+	return *r.Failure
 }
 
 func (d *desk) retry(up *drive.SignedUp) {

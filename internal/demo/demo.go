@@ -92,6 +92,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, m.judge.Close()) }()
 	m.run(work)
 	res := m.result()
 	res.ElapsedMS = time.Since(begun).Milliseconds()
@@ -177,7 +178,8 @@ func setUp(ctx context.Context, o Options) (_ *stage, err error) {
 		if st.database, err = throwawayPostgres(ctx); err != nil {
 			return nil, err
 		}
-		st.hubOpts.Env = append(st.hubOpts.Env, "DATABASE_URL="+st.database.url)
+		st.hubOpts.Env = append(st.hubOpts.Env, "DATABASE_URL="+st.database.url,
+			"TENANT_POOL_SIZE=0") // all come at once, long before a pool could be filled
 	}
 	if st.hubOpts.Listen, err = drive.FreeAddr(); err != nil {
 		return nil, err

@@ -44,6 +44,17 @@ type Request struct {
 	Customer   struct {
 		Email string `json:"email"`
 	} `json:"customer"`
+	Failure *Failure `json:"failure"` // why it is failed
+}
+
+// Failure is what an operator reads of a failed request.
+type Failure struct {
+	Step    string     `json:"step"`
+	Class   string     `json:"class"`
+	Code    string     `json:"code"`
+	Cause   string     `json:"cause"`
+	Action  string     `json:"action"`
+	RetryAt *time.Time `json:"retry_at"` // when the hub tries again by itself
 }
 
 // SignUp signs a customer up; key is the Idempotency-Key, or empty.

@@ -39,7 +39,7 @@ var questions = []string{
 }
 
 // Of asks a SQLite file.
-func Of(ctx context.Context, db *sql.DB) (Facts, error) {
+func Of(ctx context.Context, db Querier) (Facts, error) {
 	facts := Facts{}
 	err := facts.ask(ctx, db, questions, func(table string) (string, error) {
 		columns, err := steady(ctx, db, `SELECT name, coalesce(dflt_value, '') FROM pragma_table_xinfo(`+literal(table)+`)`, `quote(%s)`)
@@ -49,7 +49,7 @@ func Of(ctx context.Context, db *sql.DB) (Facts, error) {
 }
 
 // ask puts the questions, then reads the rows of every table there is by the query that read gives for it.
-func (f Facts) ask(ctx context.Context, db *sql.DB, questions []string, read func(table string) (query string, err error)) error {
+func (f Facts) ask(ctx context.Context, db Querier, questions []string, read func(table string) (query string, err error)) error {
 	for _, q := range questions {
 		if err := each(ctx, db, q, func(what, how string) { f[what] = how }); err != nil {
 			return fmt.Errorf("ask for the schema: %w", err)
@@ -68,7 +68,7 @@ func (f Facts) ask(ctx context.Context, db *sql.DB, questions []string, read fun
 }
 
 // steady gives, as one expression, a table's columns without those that the clock or chance fills in. The query gives names and defaults.
-func steady(ctx context.Context, db *sql.DB, query, asText string) (string, error) {
+func steady(ctx context.Context, db Querier, query, asText string) (string, error) {
 	columns := []string{"''"}
 	err := each(ctx, db, query, func(name, value string) {
 		v := strings.ToLower(value)
@@ -83,7 +83,7 @@ func steady(ctx context.Context, db *sql.DB, query, asText string) (string, erro
 }
 
 // digestRows makes one line of a query's first column.
-func digestRows(ctx context.Context, db *sql.DB, q string) (string, error) {
+func digestRows(ctx context.Context, db Querier, q string) (string, error) {
 	h, n := sha256.New(), 0
 	if err := each(ctx, db, q, func(line, _ string) { n++; fmt.Fprintln(h, line) }); err != nil {
 		return "", err
@@ -94,12 +94,13 @@ func digestRows(ctx context.Context, db *sql.DB, q string) (string, error) {
 func literal(s string) string    { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 func identifier(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
-type querier interface {
+// Querier is a database, or a transaction in one.
+type Querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // each hands the rows of a query of two texts to take.
-func each(ctx context.Context, db querier, query string, take func(a, b string)) (err error) {
+func each(ctx context.Context, db Querier, query string, take func(a, b string)) (err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return err

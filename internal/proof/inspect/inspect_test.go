@@ -64,6 +64,11 @@ func TestJudgeFindsEveryDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	judge := inspect.NewJudge(c)
+	t.Cleanup(func() {
+		if err := judge.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	for _, tt := range []struct{ name, harm, want string }{
 		{"nothing wrong", `SELECT 1`, ""},
 		{"another time is no damage", `UPDATE people SET made_at = 'long ago'`, ""},
@@ -102,8 +107,12 @@ func TestMissingFileIsNotMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "none.db")
-	if _, err := inspect.NewJudge(c).Tenant(t.Context(), file, []string{"tools"}); err == nil {
+	judge := inspect.NewJudge(c)
+	if _, err := judge.Tenant(t.Context(), file, []string{"tools"}); err == nil {
 		t.Error("a database that is not there passed")
+	}
+	if err := judge.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

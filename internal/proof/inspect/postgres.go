@@ -65,7 +65,7 @@ var questionsPostgres = []string{
 }
 
 // ofPostgres asks a Postgres database.
-func ofPostgres(ctx context.Context, db *sql.DB) (Facts, error) {
+func ofPostgres(ctx context.Context, db Querier) (Facts, error) {
 	facts := Facts{}
 	err := facts.ask(ctx, db, questionsPostgres, func(table string) (string, error) {
 		columns, err := steady(ctx, db, `SELECT a.attname, coalesce(pg_get_expr(d.adbin, d.adrelid), '') FROM pg_attribute a
@@ -84,8 +84,8 @@ func dotted(name string) string {
 	return identifier(name)
 }
 
-// emptyPostgres makes a database on the server; end drops it.
-func emptyPostgres(ctx context.Context, server string) (db *sql.DB, end func() error, err error) {
+// emptyPostgres makes a database on the server; drop drops it.
+func emptyPostgres(ctx context.Context, server string) (db *sql.DB, drop func() error, err error) {
 	u, err := url.Parse(server)
 	if err != nil {
 		return nil, nil, errors.New("the server's address is not a URL") // the address holds a password

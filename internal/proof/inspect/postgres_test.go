@@ -84,6 +84,11 @@ func TestJudgeFindsEveryDamageOnPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	judge := inspect.NewPostgresJudge(c, testkit.ServerURL(t))
+	t.Cleanup(func() {
+		if err := judge.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	for _, tt := range []struct{ name, harm, want string }{
 		{"nothing wrong", `SELECT 1`, ""},
 		{"another time is no damage", `UPDATE people SET made_at = '2000-01-01'`, ""},

@@ -19,15 +19,17 @@ type Judge struct {
 	catalog *Catalog
 	server  string // where databases to compare with are made; empty: in memory, by SQLite
 
-	mu   sync.Mutex
-	seen map[string]*Expected
+	mu    sync.Mutex
+	seen  map[string]*Expected
+	empty *sql.DB // nil until it is needed
+	drop  func() error
 }
 
-// NewJudge makes a judge of SQLite files by a catalog.
+// NewJudge makes a judge of SQLite files by a catalog. Close it.
 func NewJudge(c *Catalog) *Judge { return &Judge{catalog: c, seen: map[string]*Expected{}} }
 
 // NewPostgresJudge makes a judge of Postgres databases. The server is the address of a superuser; what the tenants' databases are compared
-// with is made there for a moment.
+// with is made there, in a database that goes with the judge. Close it.
 func NewPostgresJudge(c *Catalog, server string) *Judge {
 	j := NewJudge(c)
 	j.server = server
@@ -52,38 +54,61 @@ func (j *Judge) Expect(ctx context.Context, features []string) (*Expected, error
 	if err != nil {
 		return nil, err
 	}
-	engine, empty, of := sqlite, emptyMemory, Of
-	if j.server != "" {
-		engine, of = postgres, ofPostgres
-		empty = func(ctx context.Context) (*sql.DB, func() error, error) { return emptyPostgres(ctx, j.server) }
-	}
-	db, end, err := empty(ctx)
+	empty, err := j.emptyDatabase(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("an empty database to compare with: %w", err)
+	}
+	tx, err := empty.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // so that it is empty again
+	engine, of := sqlite, Of
+	if j.server != "" {
+		engine, of = postgres, ofPostgres
 	}
 	e := &Expected{Ledger: map[string]string{}}
 	for _, s := range scripts {
 		text := s.sql[engine]
-		if _, err := db.ExecContext(ctx, text); err != nil {
-			return nil, errors.Join(fmt.Errorf("the catalog's %s does not run on an empty database: %w", s.step, err), end())
+		if _, err := tx.ExecContext(ctx, text); err != nil {
+			return nil, fmt.Errorf("the catalog's %s does not run on an empty database: %w", s.step, err)
 		}
 		e.Ledger[s.step] = digest(text)
 	}
-	e.Facts, err = of(ctx, db)
-	if err := errors.Join(err, end()); err != nil {
+	if e.Facts, err = of(ctx, tx); err != nil {
 		return nil, err
 	}
 	j.seen[strings.Join(key, " ")] = e
 	return e, nil
 }
 
-func emptyMemory(context.Context) (*sql.DB, func() error, error) {
-	db, err := sql.Open("sqlite", ":memory:?_pragma=foreign_keys(1)")
+// emptyDatabase gives the one in which texts are run to compare with, and makes it at the first call.
+func (j *Judge) emptyDatabase(ctx context.Context) (_ *sql.DB, err error) {
+	if j.empty != nil {
+		return j.empty, nil
+	}
+	if j.server != "" {
+		j.empty, j.drop, err = emptyPostgres(ctx, j.server)
+		return j.empty, err
+	}
+	db, err := sql.Open(sqlite, ":memory:?_pragma=foreign_keys(1)")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	db.SetMaxOpenConns(1) // each connection would have a memory of its own
-	return db, db.Close, nil
+	j.empty, j.drop = db, db.Close
+	return db, nil
+}
+
+// Close removes what was made to compare with.
+func (j *Judge) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.empty == nil {
+		return nil
+	}
+	j.empty = nil
+	return j.drop()
 }
 
 // Tenant opens a tenant's database as a program of the customer's would and lists what is not as the catalog promises; none means that all is

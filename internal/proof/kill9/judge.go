@@ -11,21 +11,23 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kitshub/kitshub/internal/proof/check"
 	"github.com/kitshub/kitshub/internal/proof/drive"
 	"github.com/kitshub/kitshub/internal/proof/inspect"
 )
 
-// How long everybody may take to be ready after the last start.
+// How long everybody may take to be ready after the last start. On Postgres making a database is some fifty times the work.
+var drainEach = map[string]time.Duration{check.SQLite: 250 * time.Millisecond, check.Postgres: 1500 * time.Millisecond}
+
 const (
 	drainBase   = 60 * time.Second
-	drainEach   = 250 * time.Millisecond
 	drainLook   = 200 * time.Millisecond
 	judgeAtOnce = 4
 )
 
 // drain plays the operator for who is left and waits until nobody is on the way.
 func (v *victim) drain(ctx context.Context, l *load, res *Result) error {
-	ctx, cancel := context.WithTimeout(ctx, drainBase+time.Duration(len(l.record.promises()))*drainEach)
+	ctx, cancel := context.WithTimeout(ctx, drainBase+time.Duration(len(l.record.promises()))*drainEach[l.provider])
 	defer cancel()
 	for {
 		left, err := l.finishByHand(ctx)
@@ -61,6 +63,15 @@ func (l *load) finishByHand(ctx context.Context) (left int, err error) {
 			if state == "pending" || state == "in_progress" {
 				l.expect("credentials", l.oper.Give(ctx, r.ID, l.provider), "INVALID_TRANSITION")
 			}
+		}
+	}
+	failed, err := l.oper.Requests(ctx, url.Values{"status": {"failed"}})
+	if err != nil {
+		return 0, fmt.Errorf("list who is failed: %w", err)
+	}
+	for _, r := range failed { // what passes by itself, as a server that recovers, the hub tries again
+		if r.Failure != nil && r.Failure.RetryAt != nil {
+			left++
 		}
 	}
 	return left, nil
@@ -138,7 +149,11 @@ func matchListing(promises []*promise, survived map[string]bool, listed []drive.
 			byEmail[r.Customer.Email] = append(byEmail[r.Customer.Email], r.ID)
 		}
 		if r.Status != "completed" {
-			res.Violate("request %s (%s) is %s in the end", r.ID, r.Plan, r.Status)
+			why := ""
+			if f := r.Failure; f != nil {
+				why = fmt.Sprintf(": %s, %s %s: %s", f.Step, f.Class, f.Code, f.Cause)
+			}
+			res.Violate("request %s (%s) is %s in the end%s", r.ID, r.Plan, r.Status, why)
 		}
 	}
 	for _, p := range promises {

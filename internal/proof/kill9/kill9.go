@@ -67,6 +67,9 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 	res.Begin("kill9", o)
 	v, judge, err := prepare(ctx, o)
 	defer func() { err = errors.Join(err, v.tearDown()) }()
+	if judge != nil {
+		defer func() { err = errors.Join(err, judge.Close()) }()
+	}
 	if err != nil {
 		return res, err
 	}

@@ -136,6 +136,11 @@ func TestStepwiseCatalog(t *testing.T) {
 		t.Fatal(err)
 	}
 	judge := inspect.NewJudge(files)
+	defer func() {
+		if err := judge.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	want, err := judge.Expect(t.Context(), judge.PlanFeatures(stepwise))
 	if err != nil {
 		t.Fatal(err)
