@@ -143,6 +143,9 @@ func (s *Service) Reap(ctx context.Context) error {
 	if err != nil || out == (found{}) {
 		return err
 	}
+	if out.buried > 0 {
+		s.tidy.soon(time.Now())
+	}
 	s.log.WarnContext(ctx, "requests that nobody is at any more are taken up", "hubs", out.buried, "requests", out.abandoned)
 	return nil
 }

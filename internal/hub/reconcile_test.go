@@ -198,9 +198,9 @@ func TestReconcileACluster(t *testing.T) {
 	fine(t, r.Beat(t.Context()))
 	younger := r.Another("ins_2", "other home")
 	fine(t, younger.Beat(t.Context()))
-	fine(t, younger.TidyNow(t.Context())) // looks after its own files only
+	fine(t, younger.TidyNow(t.Context(), false)) // looks after its own files only
 	equal(t, "after a younger hub tidied", said(reconcileUnsealed(t, r)), want)
-	fine(t, r.TidyNow(t.Context())) // what is surely nobody's goes by itself
+	fine(t, r.TidyNow(t.Context(), false)) // what is surely nobody's goes by itself
 	want = []string{orphanLine, foreignLine, ghostLine, "orphan database " + purged.Backend.Place, "mismatch login " + shut.Backend.Place, "mismatch login " + shut.Backend.Place}
 	slices.Sort(want)
 	equal(t, "after tidying", said(reconcileUnsealed(t, r)), want)
