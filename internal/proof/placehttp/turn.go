@@ -18,7 +18,7 @@ type turn struct {
 	serverCPU, clientCPU time.Duration
 }
 
-// takeTurn asks the server with this process id for so long.
+// takeTurn asks the server with this process id for so long. Where the system does not tell the processor time, it is 0.
 func takeTurn(ctx context.Context, l *placekit.Load, pid int, each time.Duration) (t turn, err error) {
 	server, _ := placekit.CPU(pid)
 	client, _ := placekit.CPU(os.Getpid())

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/kitshub/kitshub/internal/proof/placekit"
 )
 
 // spareFiles is what this process and the hub need beside the streams.
@@ -46,12 +48,9 @@ func residentKB(pid int) (float64, error) {
 	return 0, fmt.Errorf("the kernel does not say how much memory process %d has", pid)
 }
 
-// ticksPerS is the kernel's USER_HZ, the same on every architecture that Go runs on.
-const ticksPerS = 100
-
 // cpuDuring is how many processors a process uses in the next while.
 func cpuDuring(ctx context.Context, pid int, d time.Duration) (float64, error) {
-	before, err := ticks(pid)
+	before, err := placekit.CPU(pid)
 	if err != nil {
 		return 0, err
 	}
@@ -59,25 +58,7 @@ func cpuDuring(ctx context.Context, pid int, d time.Duration) (float64, error) {
 	if err := wait(ctx, d); err != nil {
 		return 0, err
 	}
-	now, err := ticks(pid)
-	used := (now - before) / ticksPerS / time.Since(begun).Seconds()
+	now, err := placekit.CPU(pid)
+	used := (now - before).Seconds() / time.Since(begun).Seconds()
 	return float64(int(100*used)) / 100, err
-}
-
-func ticks(pid int) (float64, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, err
-	}
-	const user, system = 11, 12 // fields after the name, which is in brackets and may hold spaces
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) <= system {
-		return 0, fmt.Errorf("/proc/%d/stat is not as expected", pid)
-	}
-	u, err := strconv.ParseFloat(fields[user], 64)
-	if err != nil {
-		return 0, err
-	}
-	s, err := strconv.ParseFloat(fields[system], 64)
-	return u + s, err
 }

@@ -136,7 +136,7 @@ func (s *stage) hush() {
 
 // push measures changes to all.
 func (s *stage) push(ctx context.Context) (bool, error) {
-	before, err := ticks(s.hub.PID())
+	before, err := placekit.CPU(s.hub.PID())
 	if err != nil {
 		return false, err
 	}
@@ -162,8 +162,8 @@ func (s *stage) push(ctx context.Context) (bool, error) {
 			k, acked.Round(time.Millisecond), placekit.Percentile(l, 50), placekit.Percentile(l, 99), placekit.Percentile(l, 100))
 	}
 	s.PushP50MS, s.PushP99MS = round1(check.Median(p50)), round1(check.Median(p99))
-	now, err := ticks(s.hub.PID())
-	s.HubCPUMS = round1((now - before) / ticksPerS * 1000 / changes)
+	now, err := placekit.CPU(s.hub.PID())
+	s.HubCPUMS = round1((now - before).Seconds() * 1000 / changes)
 	return true, err
 }
 
