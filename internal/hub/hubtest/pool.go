@@ -43,37 +43,47 @@ func NewCluster(t testing.TB) *Cluster {
 	return c
 }
 
+// Address is where a hub of its own, with an installation of its own, may make tenants' databases.
+func (c *Cluster) Address() string { return c.config.AdminURL }
+
+// clean drops every database that the role owns, and the roles whose names begin as theirs do.
 func (c *Cluster) clean(t testing.TB, super, role string) {
 	ctx := context.Background() // the test's own has ended
-	p, err := pgcluster.New(c.config)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	items, err := p.List(ctx)
-	if err != nil {
-		t.Error(err)
-	}
-	_ = p.Close()
 	conn, err := pgx.Connect(ctx, super)
 	if err != nil {
 		t.Error(err)
 		return
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	var roles []string
-	for _, i := range items {
-		name := pgx.Identifier{i.Name}.Sanitize()
-		if i.Role {
-			roles = append(roles, name)
-		} else if _, err := conn.Exec(ctx, `DROP DATABASE `+name+` WITH (FORCE)`); err != nil {
+	names := func(query string, arg any) []string {
+		rows, err := conn.Query(ctx, query, arg)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Error(err)
+		}
+		return found
+	}
+	roles := []string{role}
+	drop := func(sql, name string) {
+		if _, err := conn.Exec(ctx, strings.ReplaceAll(sql, "?", pgx.Identifier{name}.Sanitize())); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, r := range append(roles, role) {
-		if _, err := conn.Exec(ctx, `DROP OWNED BY `+r+`; DROP ROLE `+r); err != nil {
-			t.Error(err)
+	seen := map[string]bool{}
+	for _, db := range names(`SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = $1`, role) {
+		prefix, _, _ := strings.Cut(db, "_")
+		if !seen[prefix] {
+			roles = append(names(`SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)`, prefix+"_"), roles...)
 		}
+		seen[prefix] = true
+		drop(`DROP DATABASE ? WITH (FORCE)`, db)
+	}
+	for _, r := range roles {
+		drop(`DROP OWNED BY ?; DROP ROLE ?`, r)
 	}
 }
 

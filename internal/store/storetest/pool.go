@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -194,4 +195,19 @@ func readyMembersContested(t *testing.T, s hub.Store) {
 	}
 	delete(seen, "")
 	equal(t, "taken", len(seen), members)
+}
+
+// featureSets: what somebody is waiting for, is being made, or ended lately; each once.
+func featureSets(t *testing.T, s hub.Store) {
+	set := func(state hub.State, finished *time.Time, features ...string) {
+		add(t, s, func(r *hub.Request) { r.State, r.Features, r.FinishedAt = state, features, finished })
+	}
+	set(hub.Pending, nil, "core")
+	set(hub.Pending, nil, "core")
+	set(hub.Migrating, nil, "core", "crm")
+	set(hub.Completed, ref(at(time.Hour)), "core", "hr")
+	set(hub.Completed, ref(at(-time.Hour)), "core", "long ago")
+	sets := get(t, s, func(ctx context.Context, tx hub.Tx) ([][]string, error) { return tx.FeatureSetsSince(ctx, base) })
+	slices.SortFunc(sets, slices.Compare[[]string])
+	equal(t, "sets", sets, [][]string{{"core"}, {"core", "crm"}, {"core", "hr"}})
 }
