@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,6 +136,101 @@ func TestALineThatMissedAChangeNotices(t *testing.T) {
 		equal(t, "place from the database, since the line is in doubt", st.Position, 2)
 		fine(t, r.Service.ReadLine(t.Context()))
 		wantPlaces(t, r, r.Service, "after it was read anew")
+	})
+}
+
+// TestALineOfARestoredDatabaseNotices: the database goes back to an older state under a running hub. The audit finds it, and once the line was
+// read anew nothing is left of what came after that state: who was claimed waits again, versions that were used once are used again, and who
+// joined since is gone.
+func TestALineOfARestoredDatabaseNotices(t *testing.T) {
+	hubtest.OnBoth(t, func(t *testing.T, r *hubtest.Rig) {
+		admin := r.Operator("ada", hub.Admin)
+		fine(t, r.Service.ReadLine(t.Context()))
+		first, second := r.Join("first@example.com", "enterprise"), r.Join("second@example.com", "enterprise")
+		then := r.Row(first.Request.ID).Version
+		for range 3 {
+			_, err := r.Claim(t.Context(), admin, first.Request.ID)
+			fine(t, err)
+			_, err = r.Release(t.Context(), admin, first.Request.ID)
+			fine(t, err)
+		}
+		_, err := r.Claim(t.Context(), admin, first.Request.ID)
+		fine(t, err)
+		since := r.Join("since@example.com", "enterprise")
+		_, err = r.SetPriority(t.Context(), admin, since.Request.ID, 2)
+		fine(t, err)
+		_, err = r.StatusOf(t.Context(), since.StatusToken) // from now on who waits is remembered
+		fine(t, err)
+
+		hubtest.Exec(r, `UPDATE requests SET state = 'pending', assigned_to = '', claimed_at = NULL, version = $1 WHERE id = $2`, then, first.Request.ID)
+		hubtest.Exec(r, `DELETE FROM status_tokens WHERE request_id = $1`, since.Request.ID)
+		hubtest.Exec(r, `DELETE FROM requests WHERE id = $1`, since.Request.ID)
+		fine(t, r.Service.AuditLine(t.Context()))
+		wantPlaces(t, r, r.Service, "from the database, since the line is in doubt")
+		fine(t, r.Service.ReadLine(t.Context()))
+		wantPlaces(t, r, r.Service, "after it was read anew")
+		_, err = r.StatusOf(t.Context(), since.StatusToken)
+		wantCode(t, err, hub.CodeUnauthenticated)
+		for range 2 { // with the versions that the index has heard of before
+			_, err = r.Claim(t.Context(), admin, first.Request.ID)
+			fine(t, err)
+			st, err := r.StatusOf(t.Context(), second.StatusToken)
+			fine(t, err)
+			equal(t, "place when the first is claimed", st.Position, 1)
+			_, err = r.Release(t.Context(), admin, first.Request.ID)
+			fine(t, err)
+			wantPlaces(t, r, r.Service, "after a release")
+		}
+		fine(t, r.Service.AuditLine(t.Context()))
+		st, err := r.StatusOf(t.Context(), second.StatusToken)
+		fine(t, err)
+		equal(t, "place", st.Position, 2)
+	})
+}
+
+// TestAClockThatJumps: who joins while the database's clock is wrong stands where his time puts him, before or behind the others, and every
+// place is still the database's; a feed whose echo tells an odd time is trusted by when it was heard and not by what it says.
+func TestAClockThatJumps(t *testing.T) {
+	hubtest.OnBoth(t, func(t *testing.T, r *hubtest.Rig) {
+		admin := r.Operator("ada", hub.Admin)
+		fine(t, r.Service.ReadLine(t.Context()))
+		tokens := map[string]string{}
+		for i, off := range []time.Duration{0, -48 * time.Hour, 48 * time.Hour, -time.Microsecond, 0} {
+			up := r.Join(fmt.Sprintf("c%d@example.com", i), "enterprise")
+			q := r.Row(up.Request.ID)
+			tokens[q.ID] = up.StatusToken
+			q.EnqueuedAt = q.EnqueuedAt.Add(off)
+			hubtest.Exec(r, `UPDATE requests SET enqueued_at = $1, version = version + 1 WHERE id = $2`, q.EnqueuedAt.UTC().Format("2006-01-02T15:04:05.000000Z"), q.ID)
+			r.Service.LineChanges([]queue.Change{{
+				ID: q.ID, Version: q.Version + 1, Pending: true, Way: queue.Operator, Key: queue.Key{Priority: q.Priority, EnqueuedAt: q.EnqueuedAt.UnixMicro()},
+			}})
+			wantPlaces(t, r, r.Service, fmt.Sprint("after a jump of ", off))
+		}
+		fine(t, r.Service.AuditLine(t.Context()))
+		for range 2 {
+			head := inOrder(r)[0]
+			got, err := r.ClaimNext(t.Context(), admin)
+			fine(t, err)
+			equal(t, "who is next", got.ID, head.ID)
+			wantPlaces(t, r, r.Service, "after a claim")
+		}
+		fed := r.Another("ins_fed", "home_fed")
+		ctx, end := context.WithCancel(t.Context())
+		var keeping sync.WaitGroup
+		keeping.Go(func() { fed.KeepLine(ctx, true) })
+		defer keeping.Wait()
+		defer end()
+		someone := inOrder(r)[0].ID
+		_, err := fed.StatusOf(t.Context(), tokens[someone]) // waits until the line was read
+		fine(t, err)
+		for _, off := range []time.Duration{-48 * time.Hour, 48 * time.Hour} {
+			said := time.Now().Add(off).UTC().Truncate(time.Microsecond)
+			fed.LineHeard(said)
+			wantPlaces(t, r, fed.Service, fmt.Sprint("when the feed's clock is off by ", off))
+			st, err := fed.StatusOf(t.Context(), tokens[someone])
+			fine(t, err)
+			equal(t, "as of", st.AsOf, said)
+		}
 	})
 }
 
