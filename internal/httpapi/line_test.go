@@ -182,7 +182,7 @@ func TestCredentialsToReady(t *testing.T) {
 	r.as("POST", req+"/credentials", obj{"provider": "sqlite"}).refused(409, "INVALID_TRANSITION")
 	r.as("POST", req+"/claim", nil).want(200)
 	for body, want := range map[string]string{
-		`{}`: "/provider MISSING_FIELD", `{"provider":7}`: "/provider INVALID_FIELD", `{"provider":"manual","connection_string":"postgres://x"}`: "/provider INVALID_FIELD",
+		`{}`: "/provider MISSING_FIELD", `{"provider":7}`: "/provider INVALID_FIELD",
 		`{"provider":"sqlite","region":"eu"}`: "/region INVALID_JSON", `{"provider":"nothing"}`: "/provider INVALID_FIELD",
 	} {
 		if got := r.as("POST", req+"/credentials", body).want(400).fields(); got != want {

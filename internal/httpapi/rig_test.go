@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -78,8 +79,11 @@ func newRig(t testing.TB, opts ...option) *rig {
 	files, err := sqlitefile.New(sqlitefile.Config{Dir: filepath.Join(dir, "tenants")})
 	ok(t, err)
 	manual := external.NewManual(egress.New(egress.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}}), log)
+	nowhere := egress.New(egress.Options{Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}})
 	r.Service = hub.New(hub.Deps{
-		Store: r.Store, Jobs: r.jobs, Catalogs: fixed{cat}, Providers: map[string]hub.Provider{files.Name(): files, manual.Name(): manual}, Default: files.Name(),
+		Store: r.Store, Jobs: r.jobs, Catalogs: fixed{cat}, Providers: map[string]hub.Provider{files.Name(): files, manual.Name(): manual, external.NameSupabase: external.NewSupabase(nowhere, log)}, Default: files.Name(),
 		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: tokens{}, Passwords: passwords{auth.NewHasherForTests()}, Events: newBus(),
 		Meter: meter{}, Mailer: r, Log: slog.New(slog.DiscardHandler), PublicURL: "http://hub.test", Instance: "ins_test", Home: "home", Workers: 2,
 	})
