@@ -15,6 +15,9 @@ import (
 // emptyKey is the template of an empty database that is furnished; it cannot be a digest, which is longer.
 const emptyKey = "empty"
 
+// discardWithin bounds the removal of a template that could not be built: it waits for a checkpoint, which takes long where the disk is slow.
+const discardWithin = time.Minute
+
 // brokenFor is how long a template that could not be built is not tried again: a build that fails costs seconds, its text is part of its key, and
 // every tenant of it would begin with one.
 const brokenFor = 10 * time.Minute
@@ -158,7 +161,7 @@ func (a *admin) build(ctx context.Context, t hub.Template, name string) error {
 	}
 	if err != nil {
 		// Left to itself it would wait for the next build of this key, which may never come.
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardWithin)
 		defer cancel()
 		if !errors.Is(err, errKilled) && !a.conn.IsClosed() {
 			_ = a.discardBuilding(clean, tmp)
