@@ -5,7 +5,8 @@
 // Two hubs share one Postgres, on which the tenants' databases are, too. Every request goes through the pipeline step by step, for seconds, so a
 // hub is always in the middle of several. The two are killed in turn with kill -9, each time while the victim has requests in `migrating`; in the
 // place of the dead one a hub starts that knows nothing of it (another data directory, as on another machine), so a restart cannot be what
-// takes up the dead one's work. The next kill does not wait for that: it may well meet a hub that has just taken something up.
+// takes up the dead one's work. A kill waits until what the last but one left is taken up, so that a lease has time to end and its taker to
+// begin; what the last one left still lies there, and much of what is met was taken up before.
 //
 // For each request that a victim had in `migrating`, the time is measured from the kill (when the process is gone) to the next sign of progress
 // by somebody else: the hub's own table names another worker and a step that began after the kill, or says that the request is completed. The
@@ -67,7 +68,7 @@ const (
 	// A victim must have so many requests in migrating; then it has a drawn while to live.
 	leastHeld    = 2
 	liveAtMost   = 600 * time.Millisecond
-	betweenKills = 4 * time.Second
+	betweenKills = 5 * time.Second // half of what a lease lasts, so that two kills overlap
 	lookEvery    = 20 * time.Millisecond
 	aimWithin    = 2 * time.Minute
 	endWithin    = 3 * time.Minute
@@ -99,6 +100,7 @@ type slot struct {
 // sample is one request that a victim left in migrating.
 type sample struct {
 	request, victim string
+	kill            int
 	killed          time.Time
 }
 
@@ -182,14 +184,14 @@ func (r *run) kills(ctx context.Context) error {
 			r.res.Done++
 			bar.Add(1)
 		}
-		if err := r.watchUntil(ctx, begun.Add(betweenKills), false); err != nil {
+		if err := r.watchUntil(ctx, begun.Add(betweenKills), r.lives-1); err != nil {
 			return err
 		}
 		if r.res.NotTaken > 0 {
 			return nil // it will not get better
 		}
 	}
-	return r.watchUntil(ctx, time.Now().Add(giveUpAfter+lookEvery), true)
+	return r.watchUntil(ctx, time.Now(), r.lives)
 }
 
 // aim keeps the line filled until the victim has several requests in migrating.
@@ -266,14 +268,15 @@ func (r *run) kill(ctx context.Context, victim *slot) (hit bool, err error) {
 		return false, err
 	}
 	for _, id := range held {
-		r.waiting = append(r.waiting, &sample{id, victim.instance, killed})
+		r.waiting = append(r.waiting, &sample{id, victim.instance, r.lives, killed})
 	}
 	return len(held) > 0, nil
 }
 
-// watchUntil notes who is taken up, until then or, if all shall be, until nobody is left.
-func (r *run) watchUntil(ctx context.Context, end time.Time, all bool) error {
-	for time.Now().Before(end) && !(all && len(r.waiting) == 0) {
+// watchUntil notes who is taken up, until then and until nobody is left whom a kill before that one left; who is not taken up at all is given up.
+func (r *run) watchUntil(ctx context.Context, end time.Time, kill int) error {
+	left := func() bool { return slices.ContainsFunc(r.waiting, func(s *sample) bool { return s.kill < kill }) }
+	for time.Now().Before(end) || left() {
 		if err := r.watch(ctx); err != nil {
 			return err
 		}
@@ -306,12 +309,29 @@ func (r *run) watch(ctx context.Context) error {
 		case took > giveUpAfter:
 			r.res.NotTaken++
 			r.res.Violate("request %s was in migrating when its hub was killed, and nobody has taken it up within %s", s.request, giveUpAfter)
+			fmt.Fprintf(r.o.Log, "%s was killed at %s; since then: %s\n", s.victim, s.killed.UTC().Format(time.RFC3339Nano), r.history(ctx, s.request))
 		default:
 			left = append(left, s)
 		}
 	}
 	r.waiting = left
 	return nil
+}
+
+// history is what the hubs' own tables know of a request, for who has to find out why nobody took it up.
+func (r *run) history(ctx context.Context, request string) string {
+	var text string
+	err := r.world.Hub.QueryRowContext(ctx, `SELECT concat_ws(E'\n', now()::text,
+		(SELECT concat_ws(' ', 'request', state, worker, 'fence', fence, updated_at) FROM requests WHERE id = $1),
+		(SELECT string_agg(concat_ws(' ', 'audit', at, action, detail), E'\n' ORDER BY id) FROM audit_entries WHERE target = $1),
+		(SELECT string_agg(concat_ws(' ', 'step', name, status, started_at, finished_at), E'\n' ORDER BY seq) FROM request_steps WHERE request_id = $1),
+		(SELECT string_agg(concat_ws(' ', 'job', id, state, attempt, queue, priority, created_at, scheduled_at, attempted_at, array_to_string(attempted_by, ','), errors), E'\n' ORDER BY id)
+			FROM river_job WHERE args::text LIKE '%' || $1 || '%'),
+		(SELECT string_agg(concat_ws(' ', 'hub', id, beat_at), E'\n') FROM instances))`, request).Scan(&text)
+	if err != nil {
+		return err.Error()
+	}
+	return text
 }
 
 // judge holds what was acknowledged against what is there.
