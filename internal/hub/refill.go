@@ -96,22 +96,12 @@ func (s *Service) KeepPool(ctx context.Context) {
 	if s.pool.provider == nil {
 		return
 	}
-	k := &s.pool.keeper
 	for ctx.Err() == nil {
-		did, err := s.keepPool(ctx)
+		did, pause, err := s.keepPool(ctx)
 		if did > 0 && err == nil {
 			continue
 		}
-		pause := poolPoll
-		if err == nil {
-			k.failing = 0
-			pause = k.nextTry(pause)
-		} else if ctx.Err() == nil {
-			pause = restLongest
-			if k.failing < 6 {
-				pause = restFirst << k.failing
-			}
-			k.failing++
+		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "the pool cannot be kept", "error", err, "again_in", pause)
 		}
 		timer := time.NewTimer(pause)
@@ -124,35 +114,51 @@ func (s *Service) KeepPool(ctx context.Context) {
 	}
 }
 
-// FillPool does what there is to do until nothing is left, and gives the first error. For commands and tests; a serving hub has KeepPool.
+// FillPool does what there is to do until nothing is left, and gives the first error, also that of a member. It may run beside KeepPool.
 func (s *Service) FillPool(ctx context.Context) error {
 	if s.pool.provider == nil {
 		return nil
 	}
-	s.pool.keeping.Lock()
-	clear(s.pool.keeper.resting)
-	s.pool.keeping.Unlock()
-	for {
-		did, err := s.keepPool(ctx)
-		if err == nil && len(s.pool.keeper.resting) > 0 {
-			err = s.pool.keeper.lastErr
-		}
+	k := &s.pool.keeper
+	for first := true; ; first = false {
+		did, err := func() (int, error) {
+			s.pool.keeping.Lock()
+			defer s.pool.keeping.Unlock()
+			if first {
+				clear(k.resting)
+			}
+			did, err := k.pass(ctx, s)
+			if err == nil && len(k.resting) > 0 {
+				err = k.lastErr
+			}
+			return did, err
+		}()
 		if err != nil || did == 0 {
 			return err
 		}
 	}
 }
 
-func (s *Service) keepPool(ctx context.Context) (did int, err error) {
+// keepPool does one pass and says when the next one is due.
+func (s *Service) keepPool(ctx context.Context) (did int, pause time.Duration, err error) {
 	s.pool.keeping.Lock()
 	defer s.pool.keeping.Unlock()
-	return s.pool.keeper.pass(ctx, s)
+	k := &s.pool.keeper
+	if did, err = k.pass(ctx, s); err != nil {
+		k.pause = min(max(2*k.pause, restFirst), restLongest)
+		return did, k.pause, err
+	}
+	k.pause, pause = 0, poolPoll
+	for _, r := range k.resting {
+		pause = min(pause, max(time.Until(r.until), 0))
+	}
+	return did, pause, nil
 }
 
 // poolKeeper is what the keeper remembers from pass to pass.
 type poolKeeper struct {
-	failing  int
-	resting  map[string]rest // by plan
+	pause    time.Duration   // after the hub's own database failed
+	resting  map[string]rest // by plan, while it has something to do
 	lastErr  error
 	version  string    // the catalog in force …
 	policyAt time.Time // … and since when, by the hub's database
@@ -164,14 +170,6 @@ type poolKeeper struct {
 type rest struct {
 	until time.Time
 	pause time.Duration
-}
-
-// nextTry shortens a pause to when the first plan may be tried again.
-func (k *poolKeeper) nextTry(pause time.Duration) time.Duration {
-	for _, r := range k.resting {
-		pause = min(pause, max(time.Until(r.until), 0))
-	}
-	return pause
 }
 
 // want is what a plan's members have to be.
@@ -289,6 +287,11 @@ func (k *poolKeeper) pass(ctx context.Context, s *Service) (did int, err error) 
 		}
 		return now.live[m.Worker]
 	})
+	for plan := range k.resting {
+		if !slices.ContainsFunc(todo, func(d duty) bool { return d.plan == plan }) {
+			delete(k.resting, plan) // somebody else has done it, or nobody wants it any more
+		}
+	}
 	todo = slices.DeleteFunc(todo, func(d duty) bool { return time.Now().Before(k.resting[d.plan].until) })
 	todo = todo[:min(poolPass, len(todo))]
 	if len(todo) == 0 {
