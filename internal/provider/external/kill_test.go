@@ -71,10 +71,10 @@ func wayAndBack(ctx context.Context, p hub.Provider, x tenant, steps []hub.Step)
 func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	g := newGround(t, "")
-	steps, before := enterprise(t), g.all()
+	steps, before := core(t), g.all()
 	x := bring(t, manual(), "ten_1", conn(g.URL))
 	kills := 0
-	for n := int64(3); ; n += 5 {
+	for n := int64(3); ; n += 7 {
 		h := &thread{}
 		h.left.Store(n)
 		err := wayAndBack(t.Context(), NewManual(h.dialer(), nil), x, steps)

@@ -12,10 +12,9 @@ func TestManualThereAndBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, p := newGround(t, rights), manual()
 			before := g.all()
-			steps := enterprise(t)
-			cuts := []int{-1}
+			steps, cuts := core(t), []int{-1}
 			if rights == "" {
-				cuts = []int{0, 1, 9, -1}
+				steps, cuts = enterprise(t), []int{0, 9, -1}
 			}
 			for _, upTo := range cuts {
 				x := bring(t, p, "ten_1", conn(g.URL))
@@ -40,7 +39,7 @@ func TestDropLeavesWhatIsOthers(t *testing.T) {
 	g.su(`CREATE EXTENSION pgcrypto SCHEMA public`)
 	before := g.all()
 	x := bring(t, p, "ten_1", conn(g.URL))
-	provision(t, p, x, enterprise(t), -1)
+	provision(t, p, x, core(t), -1)
 	g.as(`CREATE TABLE mine (id integer PRIMARY KEY); INSERT INTO mine VALUES (7); CREATE SCHEMA app2; CREATE TYPE app2.mood AS ENUM ('good');
 		CREATE TABLE app2.more (id integer REFERENCES public.mine (id), m app2.mood); CREATE FUNCTION app2.f() RETURNS integer LANGUAGE sql AS 'SELECT 1';
 		GRANT SELECT ON people TO PUBLIC; ALTER TABLE people ADD COLUMN nick text; CREATE INDEX ON people (nick); ANALYZE`)
@@ -65,7 +64,7 @@ func TestDropRefusesToTearOthersThings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, p := newGround(t, ""), manual()
 			x := bring(t, p, "ten_1", conn(g.URL))
-			provision(t, p, x, enterprise(t), 6)
+			provision(t, p, x, core(t), -1)
 			g.as(tie)
 			before := g.all()
 			err := p.Drop(t.Context(), x.Backend, x.Credentials)
@@ -84,7 +83,7 @@ func TestAnotherTenantsSeal(t *testing.T) {
 	t.Parallel()
 	g, p := newGround(t, ""), manual()
 	x := bring(t, p, "ten_1", conn(g.URL))
-	provision(t, p, x, enterprise(t), 2)
+	provision(t, p, x, core(t), 2)
 	before := g.all()
 	_, _, _, err := p.Bring(t.Context(), "ten_2", 1, conn(g.URL))
 	if err == nil || !strings.Contains(err.Error(), "seal of another tenant") {

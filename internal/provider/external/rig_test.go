@@ -166,17 +166,27 @@ func refusedBy(t testing.TB, p hub.Bringer, given map[string]string, code hub.Co
 // enterprise is the steps of the built-in plan with all features.
 func enterprise(t testing.TB) []hub.Step {
 	t.Helper()
+	return stepsOf(t, func(c *hub.Catalog) []string {
+		plan, _ := c.Plan("enterprise")
+		return plan.Features
+	})
+}
+
+// core is the steps of its fewest features.
+func core(t testing.TB) []hub.Step {
+	t.Helper()
+	return stepsOf(t, func(*hub.Catalog) []string { return []string{"core"} })
+}
+
+func stepsOf(t testing.TB, pick func(*hub.Catalog) []string) []hub.Step {
+	t.Helper()
 	c, err := catalog.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, ok := c.Plan("enterprise")
-	if !ok {
-		t.Fatal("no plan enterprise")
-	}
-	steps, err := hub.PlanSteps(c, plan.Features, hub.Postgres)
-	if err != nil {
-		t.Fatal(err)
+	steps, err := hub.PlanSteps(c, pick(c), hub.Postgres)
+	if err != nil || len(steps) < 5 {
+		t.Fatalf("%d steps, %v", len(steps), err)
 	}
 	return steps
 }

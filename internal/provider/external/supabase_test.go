@@ -115,7 +115,7 @@ func TestStandInForSupabase(t *testing.T) {
 	t.Parallel()
 	g, p := newGround(t, "CREATEROLE"), manual()
 	x := bring(t, p, "ten_1", conn(g.URL))
-	provision(t, p, x, enterprise(t), -1)
+	provision(t, p, x, core(t), -1)
 	g.as(`INSERT INTO people (id, name, auth_subject) VALUES ('ann', 'Ann', '11111111-1111-1111-1111-111111111111')`)
 	g.su(`DO $$ BEGIN
 		IF EXISTS (SELECT FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role') AND (rolbypassrls OR rolcanlogin OR rolsuper)) THEN RAISE 'a role that may too much'; END IF;
@@ -147,7 +147,7 @@ func TestSupabaseByThePooler(t *testing.T) {
 	if x.Place != "db."+ref+".supabase.co:5432/postgres" || !strings.Contains(x.URL, "@aws-1-eu-central-1.pooler.supabase.com:5432/postgres") || x.Env["PGUSER"] != "postgres."+ref {
 		t.Errorf("%+v %s", x.Backend, x.Env["PGHOST"])
 	}
-	provision(t, p, x, enterprise(t), 2)
+	provision(t, p, x, core(t), 2)
 	drop(t, p, x)
 
 	refusedBy(t, p, fields(map[string]string{"region": "us-east-1"}), hub.CodeConnectionFailed, "neither directly nor by the pooler of us-east-1", "provider manual")
