@@ -30,8 +30,8 @@ const (
 	sendBuffer = 8 << 10
 	// maxTalk is how much a reader may say on a stream, which is nothing but a next call that a client sent too early.
 	maxTalk = 4 << 10
-	// lastWord is how long the proper end of a stream may take; nearly always it takes no time.
-	lastWord = 50 * time.Millisecond
+	// lastWord is how long the proper end of a stream may take where it does not go at once.
+	lastWord = time.Second
 )
 
 // open takes the connection over where that is possible, and tries to send the head of the answer and the first text. wait returns when the
@@ -142,8 +142,11 @@ func (c *ownConn) hurry() { _ = c.conn.SetWriteDeadline(time.Now()) }
 
 func (c *ownConn) close(properly bool) {
 	if properly && c.chunked {
-		c.within(lastWord)
-		_, err := c.conn.Write([]byte("0\r\n\r\n"))
+		left, err := c.send([]byte("0\r\n\r\n"))
+		if err == nil && len(left) > 0 {
+			c.within(lastWord)
+			err = c.write(left)
+		}
 		properly = err == nil
 	}
 	if tcp, ok := c.conn.(*net.TCPConn); ok && !properly {
