@@ -365,7 +365,7 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args[2:]...) //nolint:gosec // the script names it
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "DATA_DIR", "LISTEN_ADDR", "DATABASE_URL", "CATALOG_DIR", "LOG_LEVEL", "APP_ENV", "ENCRYPTION_KEY"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "DATA_DIR", "LISTEN_ADDR", "DATABASE_URL", "TENANT_DATABASE_URL", "CATALOG_DIR", "LOG_LEVEL", "APP_ENV", "ENCRYPTION_KEY"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
