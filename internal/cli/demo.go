@@ -9,7 +9,7 @@ import (
 type demoCmd struct {
 	Customers int    `default:"25" help:"How many sign up."`
 	Seed      int64  `default:"1" help:"Same seed, same customers."`
-	Engine    string `enum:"sqlite,postgres" default:"sqlite" help:"Engine of the throwaway hub: sqlite or postgres."`
+	Engine    string `enum:"sqlite,postgres" default:"sqlite" help:"Engine of the throwaway hub and of its customers' databases: sqlite or postgres."`
 	JSON      bool   `name:"json" help:"Print the result as one line of JSON."`
 	Keep      bool   `help:"Leave the data, and say where it is."`
 	Stay      bool   `help:"Leave the hub running after the result, until interrupted."`
