@@ -492,7 +492,14 @@ func (s *Service) furnishMember(ctx context.Context, m *Member, c Credentials, w
 		return "create", err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	ledger, err := s.tenantDB.Ledger(ctx, db, d)
+	if err != nil {
+		return "create", err
+	}
 	for _, st := range w.steps {
+		if st.InLedger() && ledger[st.Name] == st.Source.Checksum {
+			continue // the template brought it
+		}
 		if err := s.memberStep(ctx, db, d, st, id); err != nil {
 			return st.Name, err
 		}
@@ -500,7 +507,7 @@ func (s *Service) furnishMember(ctx context.Context, m *Member, c Credentials, w
 	return "", nil
 }
 
-// memberStep does a step that works on the owner's connection. What the template brought is in the ledger and left alone.
+// memberStep does a step that works on the owner's connection.
 func (s *Service) memberStep(ctx context.Context, db *sql.DB, d Dialect, st Step, id Identity) error {
 	switch st.Kind {
 	case StepIdentity:
