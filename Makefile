@@ -15,7 +15,7 @@ PKG ?= ./...# which packages: make test PKG=./internal/store
 TESTFLAGS ?=# more flags for go test: make test TESTFLAGS=-v
 DEMO_ARGS ?=# make demo DEMO_ARGS="--customers 500"
 PROOF_KILLS ?= 50
-PROOF_MOVES ?= 20000
+PROOF_MOVES ?= 100000
 BENCH ?= .
 
 # The packages whose faults would be races: state, work, and what is shared between requests.
@@ -85,7 +85,7 @@ gen-check: need-go
 	@scripts/gen-check
 
 .PHONY: bench
-bench: need-go $(TOOLS)/gotest ## run the benchmarks (BENCH is a pattern)
+bench: need-go $(TOOLS)/gotest ## run the benchmarks, and the figures of the line small with their baselines (BENCH is a pattern)
 	@scripts/setup postgres
 	@$(HERMETIC) $(TOOLS)/with-postgres -durable $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
@@ -109,6 +109,7 @@ proof: build ## show the promised figures on both engines (PROOF_KILLS)
 	bin/proof place-http
 	bin/proof place-model -n $(PROOF_MOVES)
 	bin/proof index-start
+	bin/proof forecast
 	bin/proof streams -engine sqlite
 	bin/proof streams -engine postgres
 

@@ -3,6 +3,7 @@ package forecast
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -64,5 +65,18 @@ func TestTrace(t *testing.T) {
 		if err := check.Print(&out, res); err != nil || !json.Valid(out.Bytes()) {
 			t.Errorf("%s: prints %q (%v)", tt.path, out.String(), err)
 		}
+	}
+}
+
+// The record over all our worlds, with half an hour for each ahead as the baseline.
+func BenchmarkProof(b *testing.B) {
+	for b.Loop() {
+		res, err := Run(b.Context(), check.Options{Engine: check.SQLite, N: 5000, Seed: 2, Log: io.Discard}, Flags{})
+		if err != nil || !res.Passed() {
+			b.Fatalf("%+v: %v", res, err)
+		}
+		b.ReportMetric(res.MinCoverage, "min-p90-coverage")
+		b.ReportMetric(res.MaxCoverage, "max-p90-coverage")
+		b.ReportMetric(res.MaxRatio, "x-baseline-error")
 	}
 }
