@@ -156,6 +156,10 @@ func (m *mainJob) verify(ctx context.Context, c *customer) error {
 	if len(wrong) > 0 {
 		return fmt.Errorf("the database is not what the catalog says in %d points, first: %s", len(wrong), wrong[0])
 	}
+	seals, err := inspect.Effects(ctx, place, `SELECT tenant_id || ' ' || length(mac), '' FROM kitshub_identity`)
+	if want := conn.Env["KITSHUB_TENANT"] + " 64"; err != nil || len(seals) != 1 || seals[want] != 1 {
+		return fmt.Errorf("the database's seal says %v (%v) and not once %s", seals, err, want)
+	}
 	if m.engine == Postgres {
 		if err := m.keptOut(ctx, place, conn.Env["PGDATABASE"]); err != nil {
 			return err
