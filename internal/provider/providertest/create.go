@@ -63,8 +63,8 @@ func createWithBrokenCatalogIsEmpty(_ *testing.T, s suite) {
 	s.create(p, x, broken.Template)
 	s.wantItems(p, x, -1) // the pipeline takes it from here, step by step
 	y := s.plan(p, "ten_2", 1)
-	s.create(p, y, newTemplate("k1", nil).Template)
-	s.wantItems(p, y, seeded) // a failed build is not remembered
+	s.create(p, y, newTemplate("k2", nil).Template)
+	s.wantItems(p, y, seeded) // another key is another text: it owes nothing to the broken one
 }
 
 func createAfterFailedBuild(t *testing.T, s suite) {
