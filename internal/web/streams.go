@@ -36,7 +36,7 @@ type Streams struct {
 	last    int64 // when the last one was
 	line    bool  // the line changed since
 	looks   int64 // from when streams look again, see respite
-	open    int   // streams that were not ended yet
+	open    int   // streams that were not ended and logged yet
 	stopped bool
 	empty   chan struct{} // closed once it is stopped and nothing is open
 }
@@ -80,7 +80,7 @@ func NewStreams(ends context.Context, topics Topics, log *slog.Logger) *Streams 
 	return e
 }
 
-// Wait waits until all streams have ended, which they do after the context of NewStreams.
+// Wait waits until all streams have ended, which they do after the context of NewStreams, and were logged.
 func (e *Streams) Wait(ctx context.Context) error {
 	select {
 	case <-e.empty:
@@ -264,7 +264,11 @@ func (e *Streams) end(s *stream, properly bool) {
 	if s.out != nil {
 		s.out.close(properly)
 	}
-	s.rest.end(s.bytes)
+	s.rest.end(s.bytes, e.gone)
+}
+
+// gone counts a stream off that has ended and was logged.
+func (e *Streams) gone() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.open--; e.open == 0 && e.stopped {
