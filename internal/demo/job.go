@@ -157,8 +157,11 @@ func (m *mainJob) verify(ctx context.Context, c *customer) error {
 		return fmt.Errorf("the database is not what the catalog says in %d points, first: %s", len(wrong), wrong[0])
 	}
 	seals, err := inspect.Effects(ctx, place, `SELECT tenant_id || ' ' || length(mac), '' FROM kitshub_identity`)
-	if want := conn.Env["KITSHUB_TENANT"] + " 64"; err != nil || len(seals) != 1 || seals[want] != 1 {
-		return fmt.Errorf("the database's seal says %v (%v) and not once %s", seals, err, want)
+	if err != nil {
+		return fmt.Errorf("read the database's seal: %w", err)
+	}
+	if want := conn.Env["KITSHUB_TENANT"] + " 64"; len(seals) != 1 || seals[want] != 1 {
+		return fmt.Errorf("the database's seal says %v and not once %s", seals, want)
 	}
 	if m.engine == Postgres {
 		if err := m.keptOut(ctx, place, conn.Env["PGDATABASE"]); err != nil {
