@@ -67,6 +67,12 @@ type Mover interface {
 	Here(b Backend) (Credentials, error)
 }
 
+// Guard is a provider whose backends share a server. Guarded asks, over a connection with the tenant's own rights, whether the walls stand: who
+// else is let into this backend, and which of its neighbours would let this tenant in. An open door is a fault that names it.
+type Guard interface {
+	Guarded(ctx context.Context, db *sql.DB, b Backend) error
+}
+
 // Addresser is a provider whose customers reach it by an address that is a setting and may change. Addressed gives sealed credentials with the
 // address of today; nothing is asked or touched.
 type Addresser interface {

@@ -217,7 +217,18 @@ func (w *run) probe(ctx context.Context, b *bench) error {
 	var measuring sync.WaitGroup
 	var sizeErr error
 	measuring.Go(func() { b.tenant.SizeBytes, sizeErr = b.provider.Size(ctx, b.tenant.Backend, b.creds) })
-	err := w.s.tenantDB.Probe(ctx, b.asTenant, b.provider.Dialect(), b.id, b.steps)
+	err := w.s.try(ctx, b.provider, b.asTenant, b.tenant.Backend, b.id, b.steps)
 	measuring.Wait()
 	return cmp.Or(err, sizeErr)
+}
+
+// try does what the tenant's program would, and asks whether the neighbours are kept out and keep this one out. db was opened with RoleTenant.
+func (s *Service) try(ctx context.Context, p Provider, db *sql.DB, b Backend, id Identity, applied []Step) error {
+	if err := s.tenantDB.Probe(ctx, db, p.Dialect(), id, applied); err != nil {
+		return err
+	}
+	if g, ok := p.(Guard); ok {
+		return g.Guarded(ctx, db, b)
+	}
+	return nil
 }

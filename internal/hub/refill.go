@@ -465,12 +465,12 @@ func (s *Service) settleMember(ctx context.Context, m *Member, change func(*unit
 // prepareMember makes the database and does everything with it that does not depend on whose it will be: the catalog's steps by the template,
 // the checks, and the probe as the tenant's own role. On an error it names the step.
 func (s *Service) prepareMember(ctx context.Context, m *Member, w want) (step string, err error) {
-	p, d := s.pool.provider, s.pool.provider.Dialect()
+	p := s.pool.provider
 	c, err := s.openMember(m)
 	if err != nil {
 		return "create", err
 	}
-	if err := p.Prepare(ctx, m.Backend, c, s.template(d, w.steps)); err != nil {
+	if err := p.Prepare(ctx, m.Backend, c, s.template(p.Dialect(), w.steps)); err != nil {
 		return "create", err
 	}
 	id := s.memberIdentity(m.ID, w.version)
@@ -482,7 +482,7 @@ func (s *Service) prepareMember(ctx context.Context, m *Member, w want) (step st
 	if err != nil {
 		return "probe", err
 	}
-	return "probe", errors.Join(s.tenantDB.Probe(ctx, db, d, id, w.steps), db.Close())
+	return "probe", errors.Join(s.try(ctx, p, db, m.Backend, id, w.steps), db.Close())
 }
 
 func (s *Service) furnishMember(ctx context.Context, m *Member, c Credentials, w want, id Identity) (step string, err error) {

@@ -446,3 +446,34 @@ func TestABrokenTemplateIsNotBuiltForEveryTenant(t *testing.T) {
 		t.Errorf("built %d times after a while", n)
 	}
 }
+
+// A wall that fell is seen from both sides, whoever took it down.
+func TestGuarded(t *testing.T) {
+	r := newRig(t)
+	p := r.provider()
+	x, y := r.create(p, "ten_x", hub.Template{}), r.create(p, "ten_y", hub.Template{})
+	guarded := func(made planned) error {
+		return p.Guarded(t.Context(), r.open(p, made, hub.RoleTenant), made.Backend)
+	}
+	name := func(made planned) string { return quote(strings.TrimPrefix(made.Backend.Place, p.Cluster()+"/")) }
+	if err := errors.Join(guarded(x), guarded(y)); err != nil {
+		t.Fatal(err)
+	}
+	for _, grant := range []struct{ to, x, y string }{
+		{"PUBLIC", "PUBLIC may connect", "may connect to kh"},
+		{quote(strings.Trim(name(y), `"`) + runtimeSuffix), "_r may connect", "may connect to kh"},
+		{quote(p.names.app()), "_app may connect", "may connect to kh"},
+	} {
+		r.su(`GRANT CONNECT ON DATABASE ` + name(x) + ` TO ` + grant.to)
+		for made, want := range map[*planned]string{&x: grant.x, &y: grant.y} {
+			var step *hub.StepError
+			if err := guarded(*made); !errors.As(err, &step) || step.Code != "NOT_ISOLATED" || !strings.Contains(err.Error(), want) {
+				t.Errorf("granted to %s: got %v, want %q", grant.to, err, want)
+			}
+		}
+		r.su(`REVOKE CONNECT ON DATABASE ` + name(x) + ` FROM ` + grant.to)
+		if err := errors.Join(guarded(x), guarded(y)); err != nil {
+			t.Errorf("after the revoke: %v", err)
+		}
+	}
+}
