@@ -23,8 +23,9 @@ func (t *Tx) UpdateSteps(ctx context.Context, requestID string, steps []hub.Step
 		status = excluded.status, started_at = excluded.started_at, finished_at = excluded.finished_at, tries = excluded.tries, failure = excluded.failure`)
 }
 
-// stepsAtOnce keeps a statement below the engines' limits of parameters: 32,766 on SQLite, 65,535 on Postgres.
-const stepsAtOnce = 1000
+// stepsAtOnce is more than the steps of a usual request. SQLite's driver looks each parameter up by its name, so what a statement costs grows
+// with the square of its rows.
+const stepsAtOnce = 100
 
 // writeSteps writes many rows by one statement: on Postgres each statement is a round trip.
 func (t *Tx) writeSteps(ctx context.Context, requestID string, steps []hub.StepRecord, conflict string) error {

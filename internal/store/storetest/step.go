@@ -49,7 +49,7 @@ func steps(t *testing.T, s hub.Store) {
 	equal(t, "after an update of all", stepsOf(t, s, r.ID), want)
 	equal(t, "another request's steps", stepsOf(t, s, other.ID), someSteps())
 
-	many := make([]hub.StepRecord, 4000) // more than fit into one statement
+	many := make([]hub.StepRecord, 1050) // more than go into one statement
 	for i := range many {
 		many[i] = hub.StepRecord{Seq: i + 1, Name: fmt.Sprintf("core/%d", i), Kind: hub.StepMigrate, Status: hub.StepPending}
 	}
