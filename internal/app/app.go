@@ -160,6 +160,7 @@ func (a *App) start(ctx context.Context) error {
 	a.keeping.Go(func() { a.Service.KeepLine(line, a.feed != nil) })
 	if a.Clusters != nil {
 		a.keeping.Go(func() { a.examineClusters(line) })
+		a.keeping.Go(func() { a.Clusters.Watch(line) })
 	}
 	if err := a.Jobs.Start(context.WithoutCancel(ctx)); err != nil { // stopped in order by stop, not torn down by ctx
 		return err

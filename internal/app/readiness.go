@@ -30,7 +30,7 @@ func (a *App) parts() []part {
 	}
 	if a.Clusters != nil {
 		for _, p := range a.Clusters.All() {
-			all = append(all, part{"tenants:" + p.Cluster(), "the cluster does not answer; its tenants' work waits", web.Degraded, p.Ping})
+			all = append(all, part{"tenants:" + p.Cluster(), "the cluster does not answer or refuses the hub's login; its tenants' work waits or fails, see the log", web.Degraded, p.Ping})
 		}
 	}
 	return all

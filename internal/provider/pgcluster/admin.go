@@ -78,8 +78,12 @@ func (p *Provider) connect(ctx context.Context) (*admin, error) {
 	conn, err := pgx.ConnectConfig(ctx, p.adminConfig.Copy())
 	if err != nil {
 		p.budget.give(purpose)
+		if !errors.Is(ctx.Err(), context.Canceled) { // the caller left, which says nothing of the cluster
+			p.away.Store(true)
+		}
 		return nil, err
 	}
+	p.away.Store(false)
 	return &admin{p: p, conn: conn, purpose: purpose}, nil
 }
 

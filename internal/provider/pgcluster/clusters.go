@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -58,16 +60,64 @@ func (c *Clusters) of(b hub.Backend) (*Provider, error) {
 			return p, nil
 		}
 	}
-	return nil, &hub.StepError{Class: hub.ClassData, Code: "NO_CLUSTER", Err: fmt.Errorf(
-		"the place of tenant %s is recorded as %.120q, and there is no cluster of that name; set its TENANT_DATABASE_URL_<NAME>, or correct the record", b.TenantID, b.Place)}
+	return nil, &hub.StepError{Class: hub.ClassAuth, Code: "NO_CLUSTER", Err: fmt.Errorf(
+		"the place of tenant %s is recorded as %.120q, and there is no cluster of that name; set its TENANT_DATABASE_URL_<NAME> again", b.TenantID, b.Place)}
 }
 
-// Plan chooses the cluster by rendezvous: each scores the id, the highest has it, so a new cluster changes the choice for as few as it must.
+// Plan chooses the cluster by rendezvous: each scores the id, the highest has it, so a new cluster changes the choice for as few as it must. One
+// that is known not to let the hub in is left out while there is another.
 func (c *Clusters) Plan(ctx context.Context, tenantID string, generation int64) (hub.Backend, hub.Credentials, error) {
-	home := slices.MaxFunc(c.all, func(p, q *Provider) int {
+	there := slices.DeleteFunc(slices.Clone(c.all), func(p *Provider) bool { return p.away.Load() })
+	if len(there) == 0 {
+		there = c.all
+	}
+	home := slices.MaxFunc(there, func(p, q *Provider) int {
 		return strings.Compare(hashed("home", p.name, tenantID), hashed("home", q.name, tenantID))
 	})
 	return home.Plan(ctx, tenantID, generation)
+}
+
+// askAgain is how often a cluster that was away is asked whether it is back.
+const askAgain = 5 * time.Second
+
+// Watch asks each cluster at once and those that are away again and again, so that Plan knows. It returns when ctx ends; with a single cluster
+// there is nothing to choose.
+func (c *Clusters) Watch(ctx context.Context) {
+	if len(c.all) < 2 {
+		return
+	}
+	c.ask(ctx, func(*Provider) bool { return true })
+	tick := time.NewTicker(askAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			c.ask(ctx, func(p *Provider) bool { return p.away.Load() })
+		}
+	}
+}
+
+// ask pings at once all clusters that are chosen; what Ping finds, connect notes.
+func (c *Clusters) ask(ctx context.Context, chosen func(*Provider) bool) {
+	var asked sync.WaitGroup
+	for _, p := range c.all {
+		if !chosen(p) {
+			continue
+		}
+		asked.Go(func() {
+			was := p.away.Load()
+			err := p.Ping(ctx)
+			switch away := p.away.Load(); {
+			case away && !was:
+				p.log.WarnContext(ctx, "a tenants' cluster cannot be worked with; new tenants are made on the others", "error", err)
+			case was && !away:
+				p.log.InfoContext(ctx, "a tenants' cluster is back")
+			}
+		})
+	}
+	asked.Wait()
 }
 
 // Create is Provider.Create.

@@ -1,6 +1,7 @@
 package pgcluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -55,7 +56,7 @@ func TestSeveralClusters(t *testing.T) {
 	}
 	gone := be
 	gone.Place = "drei/" + be.Place[5:]
-	a.wantFault("a cluster that is not there", c.Drop(t.Context(), gone, cr), hub.ClassData, "NO_CLUSTER")
+	a.wantFault("a cluster that is not there", c.Drop(t.Context(), gone, cr), hub.ClassAuth, "NO_CLUSTER")
 	if err := c.Drop(t.Context(), be, cr); err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +65,48 @@ func TestSeveralClusters(t *testing.T) {
 	}
 	if _, err := NewClusters(); err == nil || errors.Is(err, errNoTemplate) {
 		t.Error("no cluster was taken")
+	}
+}
+
+// A cluster that does not let the hub in gets no new tenants, until it does again.
+func TestNewTenantsGoWhereTheHubIsLetIn(t *testing.T) {
+	r := newRig(t)
+	here, away := r.provider(func(c *Config) { c.Name = "here" }), r.provider(func(c *Config) { c.Name = "away" })
+	c, err := NewClusters(here, away)
+	if err != nil {
+		t.Fatal(err)
+	}
+	homes := func() map[string]int {
+		n := map[string]int{}
+		for i := range 50 {
+			b, _, err := c.Plan(t.Context(), fmt.Sprintf("ten_%d", i), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n[b.Place[:4]]++
+		}
+		return n
+	}
+	everybody := func(*Provider) bool { return true }
+	password := away.adminConfig.Password
+	away.adminConfig.Password = "wrong"
+	c.ask(t.Context(), everybody)
+	if n := homes(); n["away"] != 0 {
+		t.Errorf("planned %v", n)
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	here.shedIdle()
+	if _, err := here.connect(left); err == nil {
+		t.Error("connected for a caller that had left")
+	}
+	if n := homes(); n["here"] != 50 {
+		t.Errorf("a caller that left counts against the cluster: planned %v", n)
+	}
+	away.adminConfig.Password = password
+	c.ask(t.Context(), everybody)
+	if n := homes(); n["away"] == 0 || n["here"] == 0 {
+		t.Errorf("after it is back: planned %v", n)
 	}
 }
 
@@ -97,5 +140,5 @@ func TestTheAddressIsThatOfToday(t *testing.T) {
 	}
 	x.Place = "elsewhere/" + x.Place
 	_, err = moved.Addressed(x.Backend, x.Credentials)
-	r.wantFault("another cluster's", err, hub.ClassData, "NO_CLUSTER")
+	r.wantFault("another cluster's", err, hub.ClassAuth, "NO_CLUSTER")
 }

@@ -61,6 +61,7 @@ type Provider struct {
 	opened openDBs
 	clones chan struct{}
 
+	away      atomic.Bool   // the last attempt to connect as the hub failed
 	ready     atomic.Bool   // the roles that all databases share are there
 	readying  chan struct{} // full while somebody makes them
 	building  chan struct{} // full while a template is built: a build holds two connections, so two builds could wait for each other
