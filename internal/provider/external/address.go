@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,9 @@ const isPath = "The host is a path; the hub connects by TCP only."
 
 const form = "Write postgres://user:password@host:5432/database and percent-encode special characters of the password."
 
+// keyValue is how libpq's other form begins.
+var keyValue = regexp.MustCompile(`^[a-z_]+\s*=`)
+
 // reader collects what is wrong with a connection string. It never repeats a value.
 type reader struct {
 	field string
@@ -84,11 +88,11 @@ func parse(raw, field string) (address, []*hub.Error) {
 	}
 	rest, ok := afterScheme(raw)
 	switch {
+	case !ok && keyValue.MatchString(raw):
+		r.say(hub.CodeInvalidField, "The connection string is in the key=value form; only the URL form is taken.", form)
+		return address{}, r.wrong
 	case len(raw) > maxString || !utf8.ValidString(raw) || strings.ContainsFunc(raw, func(c rune) bool { return unicode.IsControl(c) || unicode.IsSpace(c) }):
 		r.say(hub.CodeInvalidField, "The connection string is too long or holds a blank or control character.", form)
-		return address{}, r.wrong
-	case !ok && strings.Contains(raw, "="):
-		r.say(hub.CodeInvalidField, "The connection string is in the key=value form, which is not taken.", form)
 		return address{}, r.wrong
 	case !ok:
 		r.say(hub.CodeInvalidField, "The connection string does not begin with postgres:// or postgresql://.", form)

@@ -44,8 +44,9 @@ func TestParseRefuses(t *testing.T) {
 	for raw, want := range map[string]string{
 		"":                                                   "MISSING_FIELD f is needed",
 		"h=" + secret:                                        "INVALID_FIELD key=value",
-		"host=h password=" + secret:                          "INVALID_FIELD blank",
-		"host=h\npassword=" + secret:                         "INVALID_FIELD blank",
+		"host=h password=" + secret:                          "INVALID_FIELD only the URL form is taken",
+		"host=h\npassword=" + secret:                         "INVALID_FIELD only the URL form is taken",
+		"postgres://u:" + secret + "@h /d":                   "INVALID_FIELD blank",
 		"mysql://u:" + secret + "@h/d":                       "INVALID_FIELD does not begin",
 		"POSTGRES://u:" + secret + "@h/d":                    "INVALID_FIELD does not begin",
 		"postgres:u:" + secret + "@h/d":                      "INVALID_FIELD does not begin",

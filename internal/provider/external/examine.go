@@ -50,7 +50,8 @@ type standing struct {
 	createInPublic       sql.NullBool // null: there is no schema public
 	firstSchema          string       // where unqualified names are made
 	standby, readOnly    bool
-	limit                int // connections of this role, -1: no limit
+	template             bool // CREATE DATABASE copies it, or may
+	limit                int  // connections of this role, -1: no limit
 	compat               string
 	supabase             bool
 }
@@ -155,7 +156,8 @@ const standingSQL = `
 SELECT current_user, current_database(), r.rolsuper, r.rolbypassrls, r.rolcreaterole OR r.rolsuper,
   has_database_privilege(current_database(), 'CREATE'),
   (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'public'),
-  coalesce(current_schema(), ''), pg_is_in_recovery(), current_setting('transaction_read_only')::bool, r.rolconnlimit,
+  coalesce(current_schema(), ''), pg_is_in_recovery(), current_setting('transaction_read_only')::bool,
+  (SELECT datistemplate OR datname IN ('template0', 'template1') FROM pg_database WHERE datname = current_database()), r.rolconnlimit,
   (SELECT coalesce(string_agg(rolname, ', ' ORDER BY rolname), '') FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')),
   ` + isSupabase + `
 FROM pg_roles r WHERE r.rolname = current_user`
@@ -169,7 +171,7 @@ const isSupabase = `(
 func (t *trial) primary(ctx context.Context) (string, error) {
 	m := &t.me
 	err := t.db.QueryRowContext(ctx, standingSQL).Scan(&m.user, &m.database, &m.super, &m.bypass, &m.roles, &m.createInDB, &m.createInPublic, &m.firstSchema,
-		&m.standby, &m.readOnly, &m.limit, &m.compat, &m.supabase)
+		&m.standby, &m.readOnly, &m.template, &m.limit, &m.compat, &m.supabase)
 	switch {
 	case err != nil:
 		return "", err
@@ -182,8 +184,15 @@ func (t *trial) primary(ctx context.Context) (string, error) {
 	return "It takes writes.", nil
 }
 
-// contents refuses a database with anything in it that is not this tenant's.
+// contents refuses a database with anything in it that is not this tenant's, and one whose contents go into other databases.
 func (t *trial) contents(ctx context.Context) (string, error) {
+	if t.me.template {
+		return "", &fault{
+			code: hub.CodeCredentialsInvalid, class: hub.ClassData, native: "TEMPLATE_DATABASE",
+			message: "The database is a template: what is in it is copied into databases that are made from it; it was not touched.",
+			fix:     "Bring a database of its own: CREATE DATABASE app;",
+		}
+	}
 	s, err := readSeal(ctx, t.db)
 	if err != nil {
 		return "", err
@@ -214,13 +223,13 @@ func taken(s seal) *fault {
 }
 
 func notEmpty(n int, first string) *fault {
-	what := "one thing"
+	what := "one thing in it is"
 	if n > 1 {
-		what = fmt.Sprintf("%d things", n)
+		what = fmt.Sprintf("%d things in it are", n)
 	}
 	return &fault{
 		code: hub.CodeCredentialsInvalid, class: hub.ClassData, native: "FOREIGN_DATABASE",
-		message: fmt.Sprintf("The database is not empty: %s in it are not the hub's, as %s; it was not touched.", what, first), fix: "Bring an empty database.",
+		message: fmt.Sprintf("The database is not empty: %s not the hub's, as %s; it was not touched.", what, first), fix: "Bring an empty database.",
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kitshub/kitshub/internal/egress"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/testkit"
 )
 
 // What a good database looks like: every check, in order, with its finding.
@@ -135,7 +136,8 @@ func TestBadContentsAndRights(t *testing.T) {
 		code  hub.Code
 		words string
 	}{
-		"foreign table":         {`CREATE TABLE public.theirs (n integer)`, hub.CodeCredentialsInvalid, "table public.theirs"},
+		"template":              {`ALTER DATABASE % IS_TEMPLATE true`, hub.CodeCredentialsInvalid, "is a template"},
+		"foreign table":         {`CREATE TABLE public.theirs (n integer)`, hub.CodeCredentialsInvalid, "one thing in it is not the hub's, as table public.theirs"},
 		"table in a schema":     {`CREATE SCHEMA shop; CREATE TABLE shop.theirs (n integer)`, hub.CodeCredentialsInvalid, "shop.theirs"},
 		"view":                  {`CREATE VIEW public.theirs AS SELECT 1 AS one`, hub.CodeCredentialsInvalid, "view public.theirs"},
 		"function":              {`CREATE FUNCTION public.theirs() RETURNS integer LANGUAGE sql AS 'SELECT 1'`, hub.CodeCredentialsInvalid, "theirs()"},
@@ -161,12 +163,33 @@ func TestBadContentsAndRights(t *testing.T) {
 			t.Parallel()
 			g := newGround(t, "")
 			g.su(strings.NewReplacer("$", g.user, "%", g.db).Replace(c.spoil))
+			if name == "template" { // which cannot be dropped
+				t.Cleanup(func() { exec(t, g.super, `ALTER DATABASE `+g.db+` IS_TEMPLATE false`) })
+			}
 			before := g.all()
 			refusedBy(t, p, conn(g.URL), c.code, c.words)
 			if g.all() != before {
 				t.Error("it was touched")
 			}
 		})
+	}
+}
+
+// The server's own: template1 goes into every database that is made later, also where somebody took the mark from it; postgres is only a name.
+func TestDatabasesThatEveryServerHas(t *testing.T) {
+	t.Parallel()
+	at := func(name string) map[string]string {
+		u, err := url.Parse(testkit.ServerURL(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Path = "/" + name
+		return conn(u.String())
+	}
+	refusedBy(t, manual(), at("template1"), hub.CodeCredentialsInvalid, "is a template")
+	_, _, trial, err := manual().Bring(t.Context(), "", 1, at("postgres"))
+	if err != nil && strings.Contains(err.Error(), "is a template") {
+		t.Errorf("%v, %+v", err, trial)
 	}
 }
 
