@@ -71,11 +71,31 @@ func (o output) print(w io.Writer, v any, head []string, rows [][]string) error 
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, r := range append([][]string{head}, rows...) {
-		if _, err := fmt.Fprintln(t, strings.Join(r, "\t")); err != nil {
+		if _, err := fmt.Fprintln(t, strings.Join(flat(r), "\t")); err != nil {
 			return err
 		}
 	}
 	return t.Flush()
+}
+
+// flat makes each cell one line: errors that were joined come with line breaks and tabs, which would make rows and columns of their own.
+func flat(cells []string) []string {
+	out := make([]string, len(cells))
+	for i, cell := range cells {
+		for line := range strings.Lines(cell) {
+			line = strings.Join(strings.Fields(line), " ")
+			switch {
+			case line == "":
+				continue
+			case out[i] != "" && strings.HasSuffix(out[i], ":"):
+				out[i] += " "
+			case out[i] != "":
+				out[i] += "; "
+			}
+			out[i] += line
+		}
+	}
+	return out
 }
 
 func writeJSON(w io.Writer, v any) error {
