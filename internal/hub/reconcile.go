@@ -231,6 +231,20 @@ func (s *Service) inspect(p Reconciler, v Survey, rec *records) []Finding {
 	return i.out
 }
 
+// local reports whether the databases are files, which have no logins.
+func (i *inspect) local() bool {
+	_, local := i.p.(Mover)
+	return local
+}
+
+// restoring says how people bring back what the hub has lost: it keeps no copies.
+func (i *inspect) restoring() string {
+	if i.local() {
+		return "Put the tenant's file back from a backup; the hub has no other copy."
+	}
+	return "Restore it from a backup with its comment and its logins (pg_dump --create, pg_dumpall --roles-only); the hub has no other copy."
+}
+
 func (i *inspect) add(f Found, x Finding) {
 	x.What, x.Provider, x.Place, x.Name, x.found = f.Kind, f.Provider, f.Place, f.Name, f
 	if x.Tenant == "" {
@@ -238,12 +252,14 @@ func (i *inspect) add(f Found, x Finding) {
 	}
 	if f.State == FoundWhole && x.mend == byRemoval {
 		open, logins := i.opens[f.Place]
-		x.Quarantined = logins && !open || !f.Open
+		x.Quarantined = !f.Open || !open && (logins || !i.local())
 	}
 	switch {
 	case x.Fix != "":
 	case x.mend == byRemoval && x.surely:
 		x.Fix = "The hub removes it by itself within minutes; kitshub reconcile --drop does it now."
+	case x.mend == byRemoval && f.Kind == FoundDatabase && x.Quarantined:
+		x.Fix = "kitshub reconcile --drop removes it."
 	case x.mend == byRemoval && f.Kind == FoundDatabase:
 		x.Fix = "kitshub reconcile --quarantine shuts it, --drop removes it."
 	case x.mend == byAdoption:
@@ -278,7 +294,7 @@ func (i *inspect) database(f Found) {
 	case FoundHalf:
 		switch {
 		case at != nil && at.State.kept():
-			i.add(f, Finding{Kind: Mismatch, Tenant: at.ID, Problem: "Its tenant is " + string(at.State) + ", but the database was never finished.", Fix: "Restore the tenant's backup, or offboard the tenant."})
+			i.add(f, Finding{Kind: Mismatch, Tenant: at.ID, Problem: "Its tenant is " + string(at.State) + ", but the database was never finished.", Fix: "Drop it by hand, then: " + i.restoring()})
 		case at == nil && i.rec.member(f.Provider, f.Place) == nil:
 			i.add(f, Finding{Kind: Orphan, mend: byRemoval, surely: true, Problem: "It was being made when its hub died, and nobody ever used it."})
 		}
@@ -351,7 +367,7 @@ func (i *inspect) rows() {
 		m, moves := i.p.(Mover)
 		switch {
 		case under(t.Backend.Place, i.survey.Whole) && (!moves || i.here(m, t)):
-			i.add(gone, Finding{Kind: Ghost, Problem: "The tenant is " + string(t.State) + ", but its database is missing.", Fix: "Restore the tenant's backup, or offboard the tenant."})
+			i.add(gone, Finding{Kind: Ghost, Problem: "The tenant is " + string(t.State) + ", but its database is missing.", Fix: i.restoring()})
 		case !under(t.Backend.Place, i.survey.Parts):
 			i.add(gone, Finding{Kind: Mismatch, Problem: "Its cluster is not set up here.", Fix: "Set the cluster's TENANT_DATABASE_URL_<NAME>."})
 		}

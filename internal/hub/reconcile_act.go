@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -136,7 +137,7 @@ func (s *Service) lookAround(ctx context.Context, ps []Reconciler) (*Reconciliat
 	return out, at, nil
 }
 
-// readSeals looks into the database of every tenant that has one.
+// readSeals looks into the database of every tenant that has one, and of every orphan that may be removed only with the right seal.
 func (s *Service) readSeals(ctx context.Context, out *Reconciliation, at *surroundings, progress func(done, total int)) {
 	var ts []*Tenant
 	for _, t := range at.rec.tenants {
@@ -146,6 +147,7 @@ func (s *Service) readSeals(ctx context.Context, out *Reconciliation, at *surrou
 		}
 	}
 	slices.SortFunc(ts, func(x, y *Tenant) int { return compareText(x.ID, y.ID) })
+	s.readOrphans(ctx, out, at)
 	for i, t := range ts {
 		if ctx.Err() != nil {
 			return
@@ -174,6 +176,37 @@ func (s *Service) readSeals(ctx context.Context, out *Reconciliation, at *surrou
 			progress(i+1, len(ts))
 		}
 	}
+}
+
+// readOrphans finds out which orphans the hub will refuse to touch, so that nobody is sent to do what cannot be done.
+func (s *Service) readOrphans(ctx context.Context, out *Reconciliation, at *surroundings) {
+	for i := range out.Findings {
+		x := &out.Findings[i]
+		if ctx.Err() != nil {
+			return
+		}
+		if x.mend != byRemoval || !x.sealing {
+			continue
+		}
+		err := s.ours(ctx, at.of(x.Provider), x)
+		var refused *StepError
+		switch {
+		case errors.As(err, &refused) && refused.Code == identityMismatch:
+			x.Problem = strings.TrimSuffix(x.Problem, ".") + "; " + refused.Err.Error() + "."
+			x.Fix = "Look by hand: hold the row in its table kitshub_identity against its marker, " + at.markerOf(x.Provider) +
+				", and find out whose the data is. --quarantine and --drop refuse it; drop it by hand if it is nobody's."
+		case err != nil:
+			out.Unknown = append(out.Unknown, x.Place+": "+err.Error())
+		}
+	}
+}
+
+// markerOf says what a provider's databases carry for a marker.
+func (a *surroundings) markerOf(provider string) string {
+	if _, local := a.of(provider).(Mover); local {
+		return "the file's name"
+	}
+	return "the database's comment"
 }
 
 func compareText(x, y string) int {
@@ -248,7 +281,7 @@ func (s *Service) ours(ctx context.Context, p Reconciler, x *Finding) error {
 	}
 	owner := x.found.Owner
 	if _, local := p.(Mover); !found && local {
-		return &StepError{Class: ClassData, Code: "IDENTITY_MISMATCH", Err: errors.New("a file has no marker but its name, and this one bears no seal; it was not touched")}
+		return &StepError{Class: ClassData, Code: identityMismatch, Err: errors.New("a file has no marker but its name, and this one bears no seal; it was not touched")}
 	}
 	if !found {
 		return nil
@@ -256,7 +289,7 @@ func (s *Service) ours(ctx context.Context, p Reconciler, x *Finding) error {
 	if id.TenantID == owner.TenantID && id.Generation == owner.Generation && id.MAC == s.identity(id.TenantID, id.Generation, id.CatalogVersion).MAC {
 		return nil
 	}
-	return &StepError{Class: ClassData, Code: "IDENTITY_MISMATCH", Err: fmt.Errorf(
+	return &StepError{Class: ClassData, Code: identityMismatch, Err: fmt.Errorf(
 		"the seal inside says %s, generation %d, and the marker %s, generation %d, or the seal is another hub's; it was not touched", id.TenantID, id.Generation, owner.TenantID, owner.Generation)}
 }
 
@@ -300,7 +333,7 @@ func (s *Service) relocate(ctx context.Context, p Reconciler, x *Finding) error 
 			return struct{}{}, err
 		}
 		if !found || !s.owns(t, id) {
-			return struct{}{}, &StepError{Class: ClassData, Code: "IDENTITY_MISMATCH", Err: errors.New("the database bears no seal of this tenant; it was not touched")}
+			return struct{}{}, &StepError{Class: ClassData, Code: identityMismatch, Err: errors.New("the database bears no seal of this tenant; it was not touched")}
 		}
 		t.Backend.Place = x.found.Place
 		return struct{}{}, u.UpdateTenant(ctx, t)

@@ -121,6 +121,10 @@ func TestReconcileRefusesForeignSeals(t *testing.T) {
 	fine(t, err)
 	path := strings.TrimPrefix(c.URL, "sqlite:///")
 	fine(t, os.WriteFile(path, foreign, 0o600))
+	look := reconcile(t, r, hub.ReconcileDryRun).Findings[0] // says beforehand what the others will refuse
+	if !strings.Contains(look.Problem, "the seal inside says "+n.ID) || !strings.Contains(look.Fix, "Look by hand") {
+		t.Errorf("%q, %q", look.Problem, look.Fix)
+	}
 	for _, mode := range []hub.ReconcileMode{hub.ReconcileDrop, hub.ReconcileQuarantine} {
 		equal(t, "findings", said(reconcile(t, r, mode)), []string{"orphan database ten_stranger.g1.db: refused"})
 	}
@@ -223,6 +227,18 @@ func TestReconcileACluster(t *testing.T) {
 	want = []string{foreignLine, ghostLine}
 	slices.Sort(want)
 	equal(t, "what is people's", said(reconcile(t, r, hub.ReconcileDrop)), want)
+	bare, cr, err := p.Plan(t.Context(), "ten_bare", 1) // without logins nobody can log in
+	fine(t, err)
+	fine(t, p.Create(t.Context(), bare, cr, hub.Template{}))
+	login := strings.TrimPrefix(bare.Place, "main/")
+	for _, role := range []string{login + "_o", login + "_r"} {
+		sql(`ALTER ROLE ` + role + ` RENAME TO x` + role)
+		defer sql(`DROP ROLE x` + role)
+	}
+	for _, mode := range []hub.ReconcileMode{hub.ReconcileDryRun, hub.ReconcileQuarantine} {
+		has(t, "without logins", said(reconcile(t, r, mode)), "orphan database "+bare.Place+" (quarantined)")
+	}
+	has(t, "without logins", said(reconcile(t, r, hub.ReconcileDrop)), "orphan database "+bare.Place+" (quarantined): dropped")
 	equal(t, "who is fit", r.Effects(fit.ID)["core/0001"], 1)
 	equal(t, "who was shut", r.Effects(shut.ID)["core/0001"], 1)
 }

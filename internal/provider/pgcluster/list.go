@@ -3,6 +3,7 @@ package pgcluster
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -143,9 +144,17 @@ func (p *Provider) doors(ctx context.Context, b hub.Backend, open bool) error {
 			if open {
 				return a.exec(ctx, fmt.Sprintf(`ALTER ROLE %s LOGIN; ALTER ROLE %s LOGIN`, owner, runtime))
 			}
-			err = a.exec(ctx, fmt.Sprintf(`ALTER ROLE %s NOLOGIN; ALTER ROLE %s NOLOGIN; GRANT %[1]s, %[2]s TO CURRENT_USER`, owner, runtime))
-			if err != nil {
-				return err
+			var shut []string // a login that is not there has nothing to shut
+			if s.owner.exists {
+				shut = append(shut, fmt.Sprintf(`ALTER ROLE %[1]s NOLOGIN; GRANT %[1]s TO CURRENT_USER`, owner))
+			}
+			if s.runtime.exists {
+				shut = append(shut, fmt.Sprintf(`ALTER ROLE %[1]s NOLOGIN; GRANT %[1]s TO CURRENT_USER`, runtime))
+			}
+			if len(shut) > 0 {
+				if err := a.exec(ctx, strings.Join(shut, "; ")); err != nil {
+					return err
+				}
 			}
 			return a.endSessions(ctx, name)
 		})

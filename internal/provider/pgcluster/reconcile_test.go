@@ -90,6 +90,30 @@ func TestQuarantine(t *testing.T) {
 	r.wantThings(p, x, 1)
 }
 
+// A login that is not there needs no shutting; the other one is shut all the same.
+func TestQuarantineWithoutLogins(t *testing.T) {
+	r := newRig(t)
+	p := r.provider()
+	x := r.create(p, "ten_1", things)
+	name, _, _ := p.database(x.Backend)
+	r.su(`ALTER ROLE ` + name + ownerSuffix + ` RENAME TO ` + name + `_away`)
+	if err := p.Quarantine(t.Context(), x.Backend); err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := pgx.Connect(t.Context(), x.URL); err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("its program still gets in")
+	}
+	r.su(`ALTER ROLE ` + name + runtimeSuffix + ` RENAME TO ` + name + `_gone`)
+	if err := p.Quarantine(t.Context(), x.Backend); err != nil {
+		t.Error(err)
+	}
+	r.su(`ALTER ROLE ` + name + `_away RENAME TO ` + name + ownerSuffix + `; ALTER ROLE ` + name + `_gone RENAME TO ` + name + runtimeSuffix)
+	if err := p.Drop(t.Context(), x.Backend, x.Credentials); err != nil {
+		t.Error(err)
+	}
+}
+
 // A customer's program with sessions open, a large object, default rights of its own and a table in a database that lets everybody in.
 func TestDropTakesWhatARoleHasElsewhere(t *testing.T) {
 	r := newRig(t)
