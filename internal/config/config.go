@@ -54,22 +54,22 @@ type Config struct {
 	PublicURL        string // scheme://host[:port] without a trailing slash, as customers see the hub
 	PublicURLDerived bool   // PublicURL was made from ListenAddr; with port 0 make it anew by URLFor once the port is known
 
-	DataDir                string        // cleaned path, relative to the working directory if given so
-	DatabaseURL            Secret        // postgres://…, or empty: SQLite in DataDir
-	DatabaseMaxConns       int           // 2–1000, Postgres only
-	DatabaseIdleTimeout    time.Duration // 1s–1h, Postgres only
-	DatabaseConnectTimeout time.Duration // 100ms–1m
-	TenantProvider         string        // SQLite or Postgres: what makes the databases of automatic plans
-	TenantClusters         []Cluster     // where Postgres can make tenants' databases, MainCluster first where there is one
-	TenantMaxConns         int           // 3–1000 to each cluster
-	TenantPoolSize         int           // databases kept ready for each plan, 0–1000; 0 is off
-	EncryptionKey          Secret        // as vault.OpenKey takes it; empty only in development
-	EmailService           string        // EmailFile or EmailSMTP
-	SMTPURL                Secret        // smtp://… or smtps://…, set when EmailService is EmailSMTP
-	EmailFrom              string        // "Name <address>"
-	PasswordPolicy         string        // PolicyLength or PolicyComplexity
-	CatalogDir             string        // empty: the built-in catalog
-	CORSAllowedOrigins     []string      // scheme://host[:port], none by default
+	DataDir                string         // cleaned path, relative to the working directory if given so
+	DatabaseURL            Secret         // postgres://…, or empty: SQLite in DataDir
+	DatabaseMaxConns       int            // 2–1000, Postgres only
+	DatabaseIdleTimeout    time.Duration  // 1s–1h, Postgres only
+	DatabaseConnectTimeout time.Duration  // 100ms–1m
+	TenantProvider         string         // SQLite or Postgres: what makes the databases of automatic plans
+	TenantClusters         []Cluster      // where Postgres can make tenants' databases, MainCluster first where there is one
+	TenantMaxConns         int            // 3–1000 to each cluster
+	TenantPoolSize         int            // databases kept ready for each plan, 0–1000; 0 is off
+	EncryptionKey          Secret         // as vault.OpenKey takes it; empty only in development
+	EmailService           string         // EmailFile or EmailSMTP
+	SMTPURL                Secret         // smtp://… or smtps://…, set when EmailService is EmailSMTP
+	EmailFrom              string         // "Name <address>"
+	PasswordPolicy         string         // PolicyLength or PolicyComplexity
+	CatalogDir             string         // empty: the built-in catalog
+	CORSAllowedOrigins     []string       // scheme://host[:port], none by default
 	EgressAllowed          []netip.Prefix // special addresses that users may make the hub connect to
 	TrustedProxies         []netip.Prefix
 	LogLevel               slog.Level

@@ -84,15 +84,17 @@ func dotted(name string) string {
 	return identifier(name)
 }
 
-// emptyPostgres makes a database on the server; drop drops it.
+// emptyPostgres makes a database on the server that customers' logins have no business in either; drop drops it.
 func emptyPostgres(ctx context.Context, server string) (db *sql.DB, drop func() error, err error) {
 	u, err := url.Parse(server)
 	if err != nil {
 		return nil, nil, errors.New("the server's address is not a URL") // the address holds a password
 	}
 	name := "judge_" + strings.ToLower(rand.Text())
-	if err := onServer(ctx, server, `CREATE DATABASE `+identifier(name)+` TEMPLATE template0 ENCODING 'UTF8'`); err != nil {
-		return nil, nil, err
+	for _, sql := range []string{`CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8'`, `REVOKE CONNECT ON DATABASE %s FROM PUBLIC`} {
+		if err := onServer(ctx, server, fmt.Sprintf(sql, identifier(name))); err != nil {
+			return nil, nil, err
+		}
 	}
 	u.Path = "/" + name
 	if db, err = Open(u.String()); err != nil {

@@ -143,7 +143,7 @@ func TestBadContentsAndRights(t *testing.T) {
 		"function":              {`CREATE FUNCTION public.theirs() RETURNS integer LANGUAGE sql AS 'SELECT 1'`, hub.CodeCredentialsInvalid, "theirs()"},
 		"type":                  {`CREATE TYPE public.theirs AS ENUM ('a')`, hub.CodeCredentialsInvalid, "type theirs"},
 		"empty schema":          {`CREATE SCHEMA theirs`, hub.CodeCredentialsInvalid, "schema theirs"},
-		"a schema auth":         {`CREATE SCHEMA auth; CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql AS 'SELECT NULL::uuid'; CREATE TABLE auth.users (id uuid)`, hub.CodeCredentialsInvalid, "auth"},
+		"a schema auth":         {`CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid)`, hub.CodeCredentialsInvalid, "auth"},
 		"another's seal":        {`CREATE TABLE kitshub_identity (one integer, tenant_id text, generation bigint); INSERT INTO kitshub_identity VALUES (1, 'ten_9', 1); GRANT SELECT ON kitshub_identity TO $`, hub.CodeCredentialsInvalid, "ten_9"},
 		"another generation":    {`CREATE TABLE kitshub_identity (one integer, tenant_id text, generation bigint); INSERT INTO kitshub_identity VALUES (1, 'ten_1', 2); GRANT SELECT ON kitshub_identity TO $`, hub.CodeCredentialsInvalid, "seal of another"},
 		"a seal that is shut":   {`CREATE TABLE kitshub_identity (one integer, tenant_id text, generation bigint)`, hub.CodeCredentialsInvalid, "lacks a right"},
