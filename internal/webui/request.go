@@ -17,7 +17,7 @@ var done = map[string]string{
 	"release":     "Released: it is back in the line, at its old place.",
 	"retry":       "Taken up again.",
 	"cancel":      "Cancelled.",
-	"credentials": "The backend is being set up.",
+	"credentials": "The backend is chosen. The steps below show how far it is.",
 	"notes":       "Notes saved.",
 	"empty":       "Nobody is waiting.",
 	"setup":       "Welcome: you are the first admin. The setup link works no more.",
