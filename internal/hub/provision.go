@@ -171,6 +171,9 @@ func (b *bench) plan(s *Service, cat *Catalog, r *Request) (err error) {
 	if b.steps, err = planSteps(cat, r.Features, b.provider.Dialect()); err != nil {
 		return err
 	}
+	if _, brought := b.provider.(Bringer); brought {
+		b.steps[0].Title = "Examine the database" // it is there already
+	}
 	b.id = s.identity(b.tenant.ID, b.tenant.Backend.Generation, cat.Version)
 	return nil
 }

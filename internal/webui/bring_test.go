@@ -52,7 +52,7 @@ func TestBringADatabase(t *testing.T) {
 	r.work()
 	v.post(path+"/credentials", good...).want(303)
 	r.reach(s.Request.ID, hub.Completed)
-	sound(v.get(path).want(200).has("manual", u.Host+u.Path, "connection.test").hasNot("Bring a database"))
+	sound(v.get(path).want(200).has("manual", u.Host+u.Path, "connection.test", "Examine the database").hasNot("Bring a database", "Create the database"))
 	if strings.Contains(r.log.String(), password) {
 		t.Error("the log holds the password")
 	}
