@@ -22,11 +22,18 @@ var lastID struct {
 	unused []byte    // of drawn
 }
 
+// interleaved is how far apart, in milliseconds, the times may lie of transactions that run side by side.
+const interleaved = 60_000
+
 // NewID makes an opaque id: the prefix, then 26 characters of which the first ten are the time in milliseconds and the rest random. Ids that
-// one process makes for the same millisecond ascend: each is the one before plus a random step.
+// one process makes ascend: within a millisecond each is the one before plus a random step, and one for a transaction that began a little
+// earlier than another's is given the other's time. Otherwise two entries of one transaction could change places when another's came between.
 func NewID(prefix string, now time.Time) string {
 	ms := uint64(now.UnixMilli()) //nolint:gosec // milliseconds since 1970 are positive
 	lastID.Lock()
+	if ms < lastID.ms && lastID.ms-ms <= interleaved {
+		ms = lastID.ms
+	}
 	if ms != lastID.ms || !step(&lastID.tail) {
 		random(lastID.tail[:])
 		lastID.tail[0] &= 0x7f // room to ascend

@@ -59,6 +59,12 @@ func TestIDsOfOneMillisecondAscend(t *testing.T) {
 	if next := NewID("req_", now.Add(time.Millisecond)); next <= last {
 		t.Errorf("a millisecond later: %q after %q", next, last)
 	}
+	// Transactions that run side by side: the other's time comes between two of this one's.
+	a1 := NewID("aud_", now)
+	b := NewID("aud_", now.Add(3*time.Millisecond))
+	if a2 := NewID("aud_", now); a1 >= b || b >= a2 {
+		t.Errorf("%s, %s, %s do not ascend", a1, b, a2)
+	}
 	if before := NewID("req_", now.Add(-time.Hour)); before >= last {
 		t.Errorf("an hour before: %q, not before %q", before, last)
 	}
