@@ -15,7 +15,7 @@ type outlet interface {
 	write(text []byte) error
 	// within bounds the writing from now on; 0 is no bound.
 	within(d time.Duration)
-	// hurry makes a write that waits fail now.
+	// hurry makes a write that waits fail soon.
 	hurry()
 	// close ends it; properly is so that the reader knows it for an end.
 	close(properly bool)
@@ -197,7 +197,8 @@ func (c *lentConn) within(d time.Duration) {
 	_ = c.rc.SetWriteDeadline(at) // where it is not supported there is no slow reader either
 }
 
-func (c *lentConn) hurry() { _ = c.rc.SetWriteDeadline(time.Now()) }
+// hurry leaves a write that is all but done its time: over HTTP/2 a deadline that passes ends the stream as an error of the server's.
+func (c *lentConn) hurry() { c.within(lastWord) }
 
 func (c *lentConn) close(bool) {
 	c.within(0)
