@@ -80,6 +80,7 @@ func NewWorld(ctx context.Context, o check.Options, opts Options) (*World, error
 		return w, err
 	}
 	w.Judge = inspect.NewPostgresJudge(w.Catalog, w.Server.URL)
+	w.Defer(w.Judge.Close)
 	if err := w.configure(opts); err != nil {
 		return w, err
 	}
