@@ -55,8 +55,8 @@ type reconcileReport struct {
 func (c reconcileCmd) Run(e *env) error {
 	return e.with(func(core *app.Core) error {
 		var bar *progress.Bar
-		o := hub.ReconcileOptions{Mode: c.mode(), Seals: c.Seals, Progress: func(_, total int) {
-			if bar == nil {
+		o := hub.ReconcileOptions{Mode: c.mode(), Seals: c.Seals, Progress: func(done, total int) {
+			if done == 1 {
 				bar = progress.New(e.Err, "reading seals", total)
 			}
 			bar.Add(1)

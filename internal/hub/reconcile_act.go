@@ -28,8 +28,8 @@ const secondLook = 500 * time.Millisecond
 // ReconcileOptions say how to reconcile.
 type ReconcileOptions struct {
 	Mode     ReconcileMode
-	Seals    bool                  // also look into every tenant's database whether its seal is the tenant's
-	Progress func(done, total int) // of reading the seals; nil: nobody asks
+	Seals    bool                  // also look into every tenant's database, those that were brought too, whether its seal is the tenant's
+	Progress func(done, total int) // of reading the seals, for each kind of database from 1; nil: nobody asks
 }
 
 // Reconcile holds what is at the providers against what is on record and mends what it is asked to. Several may run at once, and beside any
@@ -79,12 +79,15 @@ func (s *Service) reconcile(ctx context.Context, a Actor, o ReconcileOptions, ps
 	}
 	if o.Seals {
 		s.readSeals(ctx, out, at, o.Progress)
+		s.readBrought(ctx, out, at.rec, o.Progress)
 	}
 	for i := range out.Findings {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		s.mend(ctx, a, o.Mode, at.of(out.Findings[i].Provider), &out.Findings[i])
+		if x := &out.Findings[i]; x.mend != byPeople {
+			s.mend(ctx, a, o.Mode, at.of(x.Provider), x)
+		}
 	}
 	return out, nil
 }
@@ -153,29 +156,34 @@ func (s *Service) readSeals(ctx context.Context, out *Reconciliation, at *surrou
 			return
 		}
 		f := at.whole[[2]string{t.Backend.Provider, t.Backend.Place}]
-		id, found, err := s.peek(ctx, at.of(f.Provider), f)
-		if err != nil {
+		if id, found, err := s.peek(ctx, at.of(f.Provider), f); err != nil {
 			out.Unknown = append(out.Unknown, t.Backend.Place+": "+err.Error())
-			continue
-		}
-		out.Seals++
-		x := Finding{Kind: Mismatch, What: FoundDatabase, Provider: f.Provider, Place: f.Place, Name: f.Name, Tenant: t.ID, found: f}
-		switch {
-		case !found:
-			x.Problem, x.Fix = "It bears no seal.", "Find out who removed it, and whose the data is."
-			out.Findings = append(out.Findings, x)
-		case !s.owns(t, id):
-			x.Problem = fmt.Sprintf("The seal inside says tenant %s, generation %d.", id.TenantID, id.Generation)
-			if id.TenantID == t.ID && id.Generation == t.Backend.Generation {
-				x.Problem = "The seal inside names the tenant, but was not made by this hub."
+		} else {
+			out.Seals++
+			if problem, fix := s.wrongSeal(t, id, found); problem != "" {
+				out.Findings = append(out.Findings, Finding{
+					Kind: Mismatch, What: FoundDatabase, Provider: f.Provider, Place: f.Place, Name: f.Name, Tenant: t.ID, Problem: problem, Fix: fix, found: f,
+				})
 			}
-			x.Fix = "Find out whose the data is; the hub does not touch it."
-			out.Findings = append(out.Findings, x)
 		}
 		if progress != nil {
 			progress(i+1, len(ts))
 		}
 	}
+}
+
+// wrongSeal says what is wrong with the seal in a tenant's database, and the next step; nothing if it is the tenant's.
+func (s *Service) wrongSeal(t *Tenant, id Identity, found bool) (problem, fix string) {
+	const leave = "Find out whose the data is; the hub does not touch it."
+	switch {
+	case !found:
+		return "It bears no seal.", "Find out who removed it, and whose the data is."
+	case s.owns(t, id):
+		return "", ""
+	case id.TenantID == t.ID && id.Generation == t.Backend.Generation:
+		return "The seal inside names the tenant, but was not made by this hub.", leave
+	}
+	return fmt.Sprintf("The seal inside says tenant %s, generation %d.", id.TenantID, id.Generation), leave
 }
 
 // readOrphans finds out which orphans the hub will refuse to touch, so that nobody is sent to do what cannot be done.
