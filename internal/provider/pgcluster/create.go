@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/provider"
@@ -83,19 +84,22 @@ func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials
 	if err != nil {
 		return err
 	}
-	roles, err := p.rolesSQL(name, s, runtime, owner)
-	if err != nil {
-		return err
-	}
-	if err := provider.Again(ctx, func() error { return a.exec(ctx, roles+";"+provider.CompatGrantSQL(literal(name+runtimeSuffix))) }); err != nil {
-		return fmt.Errorf("making the roles of %s: %w", name, err)
-	}
+	hashed := make(chan verifiers, 1) // while the server copies: it takes as long as all the statements beside the copy
+	go func() { hashed <- newVerifiers(runtime, owner) }()
 	if !s.exists {
 		if err := a.clone(ctx, name, source); err != nil {
 			return err
 		}
 	}
-	return provider.Again(ctx, func() error { return a.exec(ctx, p.openSQL(name, want)) })
+	v := <-hashed
+	if v.err != nil {
+		return v.err
+	}
+	return provider.Again(ctx, func() error {
+		return a.exec(ctx, strings.Join([]string{
+			p.rolesSQL(name, s, v), provider.CompatGrantSQL(literal(name + runtimeSuffix)), p.openSQL(name, want),
+		}, ";"))
+	})
 }
 
 // clone copies a template. The copy lets nobody in until it is finished: a new database is open to every role of the cluster otherwise, and

@@ -30,7 +30,7 @@
 //
 // # Safe under kill -9
 //
-// Create is: both roles with their marks (one transaction), CREATE DATABASE closed to everybody, then rights, marker and opening (one
+// Create is: CREATE DATABASE closed to everybody, then both roles with their marks, rights, the database's marker and its opening (one
 // transaction). So a database that is closed and unmarked is one that nobody can ever have used, and is taken up or removed; any other without
 // our marker is foreign and refused. Drop marks first. All of it is under an advisory lock of the name, in the maintenance database, which all
 // hubs must share.

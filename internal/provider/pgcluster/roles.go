@@ -83,26 +83,22 @@ func (a *admin) makeCompat(ctx context.Context) error {
 
 // rolesSQL makes the two roles of a database, or gives those that are there the passwords of the credentials. All of it is one transaction, so
 // a role of our name without our mark is not ours. Before it the caller has looked that what exists is.
-func (p *Provider) rolesSQL(name string, s state, runtime, owner string) (string, error) {
+func (p *Provider) rolesSQL(name string, s state, v verifiers) string {
 	mark := literal(Marker{Kind: MarkRole, ID: name}.text(p.names.tag))
 	var sql []string
 	for _, r := range []struct {
-		role, group, password string
-		conns                 int
-		exists                bool
+		role, group, secret string
+		conns               int
+		exists              bool
 	}{
-		{name + ownerSuffix, p.names.owner(), owner, ownerConns, s.owner.exists},
-		{name + runtimeSuffix, p.names.app(), runtime, p.tenantConns, s.runtime.exists},
+		{name + ownerSuffix, p.names.owner(), v.owner, ownerConns, s.owner.exists},
+		{name + runtimeSuffix, p.names.app(), v.runtime, p.tenantConns, s.runtime.exists},
 	} {
-		secret, err := verifier(r.password)
-		if err != nil {
-			return "", err
-		}
 		verb := "CREATE ROLE %s LOGIN INHERIT CONNECTION LIMIT %d PASSWORD %s"
 		if r.exists { // one that was shut out stays so
 			verb = "ALTER ROLE %s CONNECTION LIMIT %d PASSWORD %s"
 		}
-		sql = append(sql, fmt.Sprintf(verb, quote(r.role), r.conns, literal(secret)))
+		sql = append(sql, fmt.Sprintf(verb, quote(r.role), r.conns, literal(r.secret)))
 		if !r.exists {
 			sql = append(sql, fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, quote(r.role), mark))
 		}
@@ -113,7 +109,7 @@ func (p *Provider) rolesSQL(name string, s state, runtime, owner string) (string
 		// A forgotten transaction holds back the vacuum of the whole cluster. A program may set these otherwise for its session.
 		fmt.Sprintf(`ALTER ROLE %s SET idle_in_transaction_session_timeout = '5min'`, quote(name+runtimeSuffix)),
 		fmt.Sprintf(`ALTER ROLE %s SET statement_timeout = '5min'`, quote(name+runtimeSuffix)))
-	return strings.Join(sql, ";"), nil
+	return strings.Join(sql, ";")
 }
 
 // openSQL finishes a database: who may connect, whose it is, and last, that anybody may. One transaction.

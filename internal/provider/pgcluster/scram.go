@@ -16,6 +16,19 @@ const scramIterations = 4096
 // newPassword draws a password of letters and digits, which needs no escape in any place people paste it to.
 func newPassword() string { return rand.Text() + rand.Text()[:6] }
 
+// verifiers are those of a database's two passwords.
+type verifiers struct {
+	runtime, owner string
+	err            error
+}
+
+func newVerifiers(runtime, owner string) (v verifiers) {
+	if v.runtime, v.err = verifier(runtime); v.err == nil {
+		v.owner, v.err = verifier(owner)
+	}
+	return v
+}
+
 // verifier is what the server keeps of a password (https://www.postgresql.org/docs/current/catalog-pg-authid.html, RFC 5803). We compute it,
 // so that no statement and hence no server log ever holds the password. Passwords are ASCII: SASLprep would change nothing.
 func verifier(password string) (string, error) {
