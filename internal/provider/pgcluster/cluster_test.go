@@ -264,7 +264,7 @@ func TestPool(t *testing.T) {
 	r.wantFault("creating at another's place", p.Create(t.Context(), thief.Backend, thief.Credentials, things), hub.ClassData, "FOREIGN_DATABASE")
 	r.wantFault("dropping another's", p.Drop(t.Context(), thief.Backend, thief.Credentials), hub.ClassData, "FOREIGN_DATABASE")
 	r.wantFault("discarding what was handed over", p.Discard(t.Context(), m.Backend, m.Credentials), hub.ClassData, "FOREIGN_DATABASE")
-	r.wantFault("making it anew", p.Refresh(t.Context(), m.Backend, m.Credentials, things), hub.ClassData, "FOREIGN_DATABASE")
+	r.wantFault("preparing what was handed over", p.Prepare(t.Context(), m.Backend, m.Credentials, things), hub.ClassData, "FOREIGN_DATABASE")
 	for _, bad := range []func() error{
 		func() error { _, _, err := p.Adopt(x.Backend, x.Credentials, "ten_3", 1); return err },
 		func() error { _, _, err := p.Adopt(m.Backend, m.Credentials, MemberPrefix+"2", 1); return err },
@@ -284,11 +284,6 @@ func TestPool(t *testing.T) {
 	if got := r.names(p); !slices.Equal(got, []string{"template t_things_f1"}) {
 		t.Errorf("left: %v", got)
 	}
-	stale := r.create(p, MemberPrefix+"3", hub.Template{})
-	if err := p.Refresh(t.Context(), stale.Backend, stale.Credentials, things); err != nil {
-		t.Fatal(err)
-	}
-	r.wantThings(p, stale, 1)
 }
 
 // Many tenants reach for one member: one gets it.

@@ -67,14 +67,29 @@ func (c *Clusters) of(b hub.Backend) (*Provider, error) {
 // Plan chooses the cluster by rendezvous: each scores the id, the highest has it, so a new cluster changes the choice for as few as it must. One
 // that is known not to let the hub in is left out while there is another.
 func (c *Clusters) Plan(ctx context.Context, tenantID string, generation int64) (hub.Backend, hub.Credentials, error) {
-	there := slices.DeleteFunc(slices.Clone(c.all), func(p *Provider) bool { return p.away.Load() })
-	if len(there) == 0 {
-		there = c.all
-	}
-	home := slices.MaxFunc(there, func(p, q *Provider) int {
+	home := slices.MaxFunc(c.open(), func(p, q *Provider) int {
 		return strings.Compare(hashed("home", p.name, tenantID), hashed("home", q.name, tenantID))
 	})
 	return home.Plan(ctx, tenantID, generation)
+}
+
+// open gives the clusters that are not known to keep the hub out; all where all do.
+func (c *Clusters) open() []*Provider {
+	if there := slices.DeleteFunc(slices.Clone(c.all), func(p *Provider) bool { return p.away.Load() }); len(there) > 0 {
+		return there
+	}
+	return c.all
+}
+
+// Parts is Provider.Parts of all clusters, and of those that let the hub in.
+func (c *Clusters) Parts() (all, open []string) {
+	parts := func(of []*Provider) (list []string) {
+		for _, p := range of {
+			list = append(list, p.place(""))
+		}
+		return list
+	}
+	return parts(c.all), parts(c.open())
 }
 
 // askAgain is how often a cluster that was away is asked whether it is back.
@@ -174,11 +189,6 @@ func (c *Clusters) Adopt(member hub.Backend, cr hub.Credentials, tenantID string
 // HandOver is Provider.HandOver.
 func (c *Clusters) HandOver(ctx context.Context, b hub.Backend) error {
 	return c.on(b, func(p *Provider) error { return p.HandOver(ctx, b) })
-}
-
-// Refresh is Provider.Refresh.
-func (c *Clusters) Refresh(ctx context.Context, member hub.Backend, cr hub.Credentials, t hub.Template) error {
-	return c.on(member, func(p *Provider) error { return p.Refresh(ctx, member, cr, t) })
 }
 
 // Discard is Provider.Discard.

@@ -18,6 +18,9 @@ import (
 //	b', c' := Adopt(b, c, tenant, 1)    nothing is touched; in one transaction the hub takes the member off its pool and gives b', c' to the tenant
 //	HandOver(b'), or Create(b', c', …)  the comment, may be repeated; the pipeline's step "create" does it
 
+// Parts is the cluster alone.
+func (p *Provider) Parts() (all, open []string) { return []string{p.place("")}, []string{p.place("")} }
+
 // Background marks a context as one of work that no customer waits for, so that what is done with it takes no more than its share of the budget.
 func (*Provider) Background(ctx context.Context) context.Context { return For(ctx, Refill) }
 
@@ -92,14 +95,6 @@ func (p *Provider) handOverSQL(name string, want Marker) string {
 	END $do$`, lockKey(name), literal(name), literal(want.text(p.names.tag)),
 		literal(`kitshub:`+string(MarkPool)+`:%`), len(p.names.tag), literal(p.names.tag), codeRefused,
 		commentSQL(name, want.text(p.names.tag)))
-}
-
-// Refresh makes a member anew from another template, under the same name and credentials.
-func (p *Provider) Refresh(ctx context.Context, member hub.Backend, c hub.Credentials, t hub.Template) error {
-	if err := p.Discard(ctx, member, c); err != nil {
-		return err
-	}
-	return p.Prepare(ctx, member, c, t)
 }
 
 // Discard removes a member that was never handed out. One that was handed out is its tenant's and refused.
