@@ -7,13 +7,10 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver of everything here
@@ -36,6 +33,7 @@ type Options struct {
 
 // World is a server with everything that hubs need.
 type World struct {
+	drive.Site
 	Server  *pgserver.Server
 	Super   *sql.DB // the maintenance database with a superuser's eyes
 	Hub     *sql.DB // the hub's own database, likewise
@@ -44,11 +42,6 @@ type World struct {
 	Judge   *inspect.Judge
 	Folder  string // of the catalog
 	Token   string // of an admin
-	Binary  string
-
-	dir     string
-	env     []string
-	cleanup []func() error
 }
 
 // HubRole is the role that hubs have on the server, in their own database and on the cluster.
@@ -59,16 +52,15 @@ const hubDatabase = "hub_data"
 // NewWorld makes one. It must be closed also after an error.
 func NewWorld(ctx context.Context, o check.Options, opts Options) (*World, error) {
 	w := &World{}
-	var err error
-	var remove func() error
-	if w.Binary, remove, err = check.Kitshub(ctx, o); err != nil {
+	binary, remove, err := check.Kitshub(ctx, o)
+	if err != nil {
 		return w, err
 	}
+	w.Site, err = drive.NewSite(binary, "kitshub-tenants-")
 	w.Defer(remove)
-	if w.dir, err = os.MkdirTemp("", "kitshub-tenants-"); err != nil {
+	if err != nil {
 		return w, err
 	}
-	w.Defer(func() error { return os.RemoveAll(w.dir) })
 	w.Folder = w.Path("catalog")
 	if err := WriteCatalog(w.Folder, opts.Plans, opts.Beside); err != nil {
 		return w, fmt.Errorf("write the catalog: %w", err)
@@ -84,16 +76,8 @@ func NewWorld(ctx context.Context, o check.Options, opts Options) (*World, error
 	if err := w.configure(opts); err != nil {
 		return w, err
 	}
-	out, err := w.Options("setup", "").Command(ctx, "", "tokens", "create", "--name", "proof", "--role", "admin", "-o", "json") // makes the schema, too
-	if err != nil {
-		return w, err
-	}
-	var made struct{ Token string }
-	if err := json.Unmarshal(out, &made); err != nil || made.Token == "" {
-		return w, fmt.Errorf("tokens create printed %q: %w", out, err)
-	}
-	w.Token = made.Token
-	return w, nil
+	w.Token, err = w.AdminToken(ctx, "setup")
+	return w, err
 }
 
 func (w *World) startServer(ctx context.Context, log io.Writer, opts Options) (err error) {
@@ -152,7 +136,7 @@ func (w *World) configure(opts Options) error {
 	}
 	var key [32]byte
 	rand.Read(key[:]) //nolint:errcheck,gosec // never fails: it ends the process instead
-	w.env = append([]string{
+	w.Env = append([]string{
 		"ENCRYPTION_KEY=base64:" + base64.StdEncoding.EncodeToString(key[:]), "DATABASE_URL=" + own, "TENANT_DATABASE_URL=" + w.Admin,
 		"TENANT_PROVIDER=postgres", "CATALOG_DIR=" + w.Folder, "DATABASE_MAX_CONNS=" + strconv.Itoa(conns),
 	}, opts.Env...)
@@ -168,33 +152,4 @@ func (w *World) Open(address string) (*sql.DB, error) {
 	db.SetMaxIdleConns(2)
 	w.Defer(db.Close)
 	return db, nil
-}
-
-// Path is one in the world's own directory, which goes with it.
-func (w *World) Path(name string) string { return filepath.Join(w.dir, name) }
-
-// Options are those of a hub with a data directory of its own, named by home: two hubs of one home are one machine, started twice.
-func (w *World) Options(home, listen string, env ...string) drive.Options {
-	return drive.Options{Binary: w.Binary, DataDir: w.Path("home-" + home), Listen: listen, Env: append(append([]string(nil), w.env...), env...)}
-}
-
-// Start runs a hub on a free port.
-func (w *World) Start(ctx context.Context, home string, env ...string) (*drive.Hub, error) {
-	listen, err := drive.FreeAddr()
-	if err != nil {
-		return nil, err
-	}
-	return drive.Start(ctx, w.Options(home, listen, env...))
-}
-
-// Defer adds something to be done by Close, before what was added earlier.
-func (w *World) Defer(f func() error) { w.cleanup = append(w.cleanup, f) }
-
-// Close leaves nothing behind.
-func (w *World) Close() error {
-	var errs []error
-	for i := len(w.cleanup) - 1; i >= 0; i-- {
-		errs = append(errs, w.cleanup[i]())
-	}
-	return errors.Join(errs...)
 }
