@@ -54,11 +54,11 @@ var restartWithin = map[string]time.Duration{check.SQLite: 2 * time.Second, chec
 
 // victim is the hub under test with what surrounds it.
 type victim struct {
+	drive.Site
 	opts    drive.Options
 	hub     *drive.Hub
 	db      *database
 	cluster *cluster // where hub and tenants are, on Postgres
-	cleanup []func() error
 }
 
 // Run kills a hub o.N times.
@@ -103,17 +103,16 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 // prepare makes the place, the catalog and, where wanted, the Postgres, and starts the hub for the first time.
 func prepare(ctx context.Context, o check.Options) (v *victim, judge *inspect.Judge, err error) {
 	v = &victim{}
-	binary, cleanup, err := check.Kitshub(ctx, o)
+	binary, remove, err := check.Kitshub(ctx, o)
 	if err != nil {
 		return v, nil, err
 	}
-	v.cleanup = append(v.cleanup, cleanup)
-	dir, err := os.MkdirTemp("", "kitshub-kill9-")
+	v.Site, err = drive.NewSite(binary, "kitshub-kill9-")
+	v.Defer(remove)
 	if err != nil {
 		return v, nil, err
 	}
-	v.cleanup = append(v.cleanup, func() error { return os.RemoveAll(dir) })
-	folder := filepath.Join(dir, "catalog")
+	folder := v.Path("catalog")
 	if err := writeCatalog(folder); err != nil {
 		return v, nil, err
 	}
@@ -121,13 +120,17 @@ func prepare(ctx context.Context, o check.Options) (v *victim, judge *inspect.Ju
 	if err != nil {
 		return v, nil, err
 	}
-	v.opts = drive.Options{Binary: binary, DataDir: filepath.Join(dir, "data"), Env: []string{"CATALOG_DIR=" + folder}}
-	v.db = &database{dir: dir, file: filepath.Join(v.opts.DataDir, "hub.db")}
+	listen, err := drive.FreeAddr()
+	if err != nil {
+		return v, nil, err
+	}
+	v.opts = v.Options("victim", listen, "CATALOG_DIR="+folder)
+	v.db = &database{dir: v.Path("."), file: filepath.Join(v.opts.DataDir, "hub.db")}
 	judge = inspect.NewJudge(files)
 	if o.Engine == check.Postgres {
 		v.cluster, err = newCluster(ctx, o.Log)
 		if v.cluster != nil {
-			v.cleanup = append(v.cleanup, v.cluster.close)
+			v.Defer(v.cluster.close)
 		}
 		if err != nil {
 			return v, nil, err
@@ -136,22 +139,16 @@ func prepare(ctx context.Context, o check.Options) (v *victim, judge *inspect.Ju
 		v.opts.Env = append(v.opts.Env, "DATABASE_URL="+v.cluster.hub)
 		judge = inspect.NewPostgresJudge(files, v.cluster.server)
 	}
-	if v.opts.Listen, err = drive.FreeAddr(); err != nil {
-		return v, nil, err
-	}
 	v.hub, err = drive.Start(ctx, v.opts)
 	return v, judge, err
 }
 
 func (v *victim) tearDown() error {
-	var errs []error
+	var err error
 	if v.hub != nil {
-		errs = append(errs, v.hub.Kill())
+		err = v.hub.Kill()
 	}
-	for i := len(v.cleanup) - 1; i >= 0; i-- {
-		errs = append(errs, v.cleanup[i]())
-	}
-	return errors.Join(errs...)
+	return errors.Join(err, v.Close())
 }
 
 func (v *victim) startLoad(ctx context.Context, o check.Options, res *Result) (*load, error) {

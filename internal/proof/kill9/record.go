@@ -17,13 +17,13 @@ type record struct {
 	retried  int             // retries with a key
 }
 
-// firstOf gives the acknowledged sign-ups to a plan, in their order.
+// firstOf gives the acknowledged sign-ups to a plan that the killer has not passed by, in their order.
 func (r *record) firstOf(plan string) []*promise {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []*promise
 	for _, p := range r.acked {
-		if p.Plan == plan && !p.done {
+		if p.Plan == plan && !p.passed {
 			out = append(out, p)
 		}
 	}
@@ -33,10 +33,10 @@ func (r *record) firstOf(plan string) []*promise {
 // promise is one acknowledged sign-up.
 type promise struct {
 	drive.SignUp
-	id    string
-	token string
-	place string // of the tenant's database, once asked for
-	done  bool   // seen to be over; only the killer's own note
+	id     string
+	token  string
+	place  string // of the tenant's database, once asked for
+	passed bool   // seen to be over or in an operator's hands; only the killer's own note
 }
 
 // of gives the acknowledged sign-up of an email, or nil.
