@@ -64,6 +64,9 @@ const isPath = "The host is a path; the hub connects by TCP only."
 
 const form = "Write postgres://user:password@host:5432/database and percent-encode special characters of the password."
 
+// numeric is a host that some resolvers take for an IPv4 address and others for a name: 2130706433, 0177.0.0.1, 0x7f.1. No top-level domain ends so.
+var numeric = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
+
 // keyValue is how libpq's other form begins.
 var keyValue = regexp.MustCompile(`^[a-z_]+\s*=`)
 
@@ -136,7 +139,7 @@ func afterScheme(raw string) (rest string, ok bool) {
 func (r *reader) place(a *address, u *url.URL) {
 	a.host = strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	if ip, err := netip.ParseAddr(a.host); err == nil && ip.Zone() == "" {
-		a.host = ip.String()
+		a.host = ip.Unmap().String()
 	} else if why, fix := badHost(a.host); why != "" {
 		r.say(hub.CodeAddressRefused, why, fix)
 	}
@@ -159,7 +162,7 @@ func badHost(host string) (why, fix string) {
 		return "The connection string names no host.", form
 	case strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || strings.HasPrefix(host, "."):
 		return isPath, "Name the server's host."
-	case len(host) > maxHost || strings.ContainsFunc(host, func(c rune) bool {
+	case len(host) > maxHost || strings.HasSuffix(host, ".") || numeric.MatchString(host) || strings.ContainsFunc(host, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_')
 	}):
 		return "The host is no name or address.", "Write a host name in ASCII (xn--… for others), an IPv4 address, or an IPv6 address in brackets."
@@ -251,9 +254,9 @@ func (r *reader) key(a *address, name string, given []string) {
 	}
 }
 
-// place is the address without its secrets, the same for each spelling of it.
+// place is where the database lies, without secrets: the same for each spelling of the address, and for each way that is known to lead there.
 func (a address) place() string {
-	return net.JoinHostPort(a.host, strconv.Itoa(int(a.port))) + "/" + url.PathEscape(a.database)
+	return net.JoinHostPort(a.server(), strconv.Itoa(int(a.port))) + "/" + url.PathEscape(a.database)
 }
 
 // URL writes the address for the customer's program.

@@ -297,24 +297,40 @@ func (t *trial) standingWords() string {
 	return words
 }
 
-// room opens as many connections as the pipeline will. That the disk has room nobody can ask a server.
-func (t *trial) room(ctx context.Context) (string, error) {
+// room opens as many connections as the pipeline will, and sees that each has a session of its own. That the disk has room nobody can ask a
+// server.
+func (t *trial) room(ctx context.Context) (detail string, err error) {
 	var all []*sql.Conn
-	var err error
+	defer func() {
+		for _, c := range all {
+			err = errors.Join(err, c.Close())
+		}
+	}()
 	for range conns {
-		var c *sql.Conn
-		if c, err = t.db.Conn(ctx); err != nil {
-			break
+		c, err := t.db.Conn(ctx)
+		if err != nil {
+			return "", err
 		}
 		all = append(all, c)
 	}
-	for _, c := range all {
-		err = errors.Join(err, c.Close())
+	// Each is asked for its session, and the last one twice: a pooler that shares sessions gives several the same, or, handing them out in turn,
+	// the last one another.
+	var pids [conns + 1]int
+	sessions := map[int]bool{}
+	for i := range pids {
+		if err := all[min(i, conns-1)].QueryRowContext(ctx, `SELECT pg_backend_pid()`).Scan(&pids[i]); err != nil {
+			return "", err
+		}
+		sessions[pids[i]] = true
 	}
-	if err != nil {
-		return "", err
+	if len(sessions) != conns || pids[conns] != pids[conns-1] {
+		return "", &fault{
+			code: hub.CodeConnectionFailed, class: hub.ClassAuth, native: "SHARED_SESSION",
+			message: "The address leads to a pooler in transaction mode, where several clients share a session; what one sets there would reach another.",
+			fix:     "Give the address of its session mode (with Supabase it is port 5432) or of the server itself.",
+		}
 	}
-	return fmt.Sprintf("%d connections are open at once.", conns), nil
+	return fmt.Sprintf("%d connections are open at once, each with a session of its own.", conns), nil
 }
 
 func ident(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/kitshub/kitshub/internal/egress"
@@ -172,6 +173,78 @@ func pooler(t testing.TB, behind string, admit func(*pgproto3.StartupMessage) *p
 		_, _ = io.Copy(s, to)
 		_ = s.Close()
 		wg.Wait()
+	})
+}
+
+// sharing is a pooler in transaction mode: it has n sessions with the server of the address, hands each query or transaction the one that was free
+// the longest, and lets everybody in.
+func sharing(t testing.TB, address string, n int) string {
+	t.Helper()
+	sessions := make(chan *pgconn.HijackedConn, n)
+	for range n {
+		c, err := pgconn.Connect(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := c.Hijack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = h.Conn.Close() })
+		sessions <- h
+	}
+	return listen(t, func(c net.Conn) {
+		b := pgproto3.NewBackend(c, c)
+		if _, err := b.ReceiveStartupMessage(); err != nil {
+			return
+		}
+		b.Send(&pgproto3.AuthenticationOk{})
+		b.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: "15.8"})
+		b.Send(&pgproto3.ParameterStatus{Name: "standard_conforming_strings", Value: "on"})
+		b.Send(&pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
+		b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+		if b.Flush() != nil {
+			return
+		}
+		var h *pgconn.HijackedConn
+		defer func() {
+			if h != nil {
+				sessions <- h
+			}
+		}()
+		for {
+			m, err := b.Receive()
+			if _, end := m.(*pgproto3.Terminate); end || err != nil {
+				return
+			}
+			if h == nil {
+				h = <-sessions
+			}
+			h.Frontend.Send(m)
+			switch m.(type) {
+			case *pgproto3.Sync, *pgproto3.Query:
+			default:
+				continue
+			}
+			if h.Frontend.Flush() != nil {
+				return
+			}
+			for over := false; !over; {
+				m, err := h.Frontend.Receive()
+				if err != nil {
+					return
+				}
+				b.Send(m)
+				ready, is := m.(*pgproto3.ReadyForQuery)
+				if over = is; is && ready.TxStatus == 'I' {
+					sessions <- h
+					h = nil
+				}
+			}
+			if b.Flush() != nil {
+				return
+			}
+		}
 	})
 }
 

@@ -64,8 +64,12 @@ const (
 // that lies can have been told it.
 func (a address) explain(ctx context.Context, doing string, err error) *fault {
 	var f *fault
-	if err == nil || errors.As(err, &f) {
+	if errors.As(err, &f) {
+		f.message, f.fix = short(f.message, maxWords), short(f.fix, maxWords) // names in them are the server's
 		return f
+	}
+	if err == nil {
+		return nil
 	}
 	cause := a.scrub(fmt.Errorf("%s: %w", doing, err))
 	code := provider.PostgresCode(err)
@@ -108,7 +112,7 @@ func (a address) explainCode(code string, cause, err error) *fault {
 	f := &fault{code: hub.CodeConnectionFailed, class: class, native: code, cause: cause}
 	switch code {
 	case codePassword, codeAuth:
-		f.code, f.message, f.fix = hub.CodeCredentialsInvalid, "The server does not let this user in with this password.", "Correct user and password, or the server's pg_hba.conf."
+		f.code, f.message, f.fix = hub.CodeCredentialsInvalid, "The server does not let this user in: "+a.words(err)+".", "Correct user and password, or the server's pg_hba.conf."
 		if code == codeAuth && strings.Contains(err.Error(), "no pg_hba.conf entry") {
 			f.message, f.fix = "The server's pg_hba.conf does not let this user in from here"+a.plainly()+".", "Add an entry for the hub, or use the sslmode that it asks for."
 		}
@@ -164,16 +168,24 @@ func (a address) words(err error) string {
 	if !errors.As(err, &pg) {
 		return "no reason given"
 	}
-	text := strings.Map(func(c rune) rune {
+	return strings.TrimSuffix(short(a.hide(strings.ToValidUTF8(pg.Message, "?")), maxWords/2), ".")
+}
+
+// maxWords is the length of a sentence with something in it that a server said.
+const maxWords = 400 // characters
+
+// short makes one line of at most n characters of a text: a server may say what is long, or what a terminal obeys.
+func short(text string, n int) string {
+	text = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) {
 			return ' '
 		}
 		return c
-	}, strings.ToValidUTF8(pg.Message, "?"))
-	if r := []rune(a.hide(text)); len(r) > 200 {
-		return string(r[:200]) + "…"
+	}, text)
+	if r := []rune(text); len(r) > n {
+		return string(r[:n]) + "…"
 	}
-	return strings.TrimSuffix(a.hide(text), ".")
+	return text
 }
 
 func (a address) hide(text string) string {

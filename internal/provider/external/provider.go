@@ -87,7 +87,7 @@ func (p *base) Plan(context.Context, string, int64) (hub.Backend, hub.Credential
 // address reads the sealed address back and refuses one that is not the backend's.
 func (p *base) address(b hub.Backend, c hub.Credentials) (address, error) {
 	a, wrong := parse(c.URL, fieldConnection)
-	if b.Provider != p.name || len(wrong) > 0 || placeOf(p.name, a) != b.Place {
+	if b.Provider != p.name || len(wrong) > 0 || a.place() != b.Place {
 		return address{}, &hub.StepError{Class: hub.ClassData, Err: fmt.Errorf(
 			"the stored credentials of tenant %s are not those of %s; nothing was touched: give them again", b.TenantID, b.Place)}
 	}

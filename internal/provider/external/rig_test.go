@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -159,6 +160,9 @@ func refusedBy(t testing.TB, p hub.Bringer, given map[string]string, code hub.Co
 	}
 	if e.Fix == "" {
 		t.Errorf("no next step: %v", e)
+	}
+	if said := e.Error(); len(said) > 2000 || strings.ContainsFunc(said, unicode.IsControl) {
+		t.Errorf("%d bytes are said: %.200q", len(said), said)
 	}
 	return e
 }

@@ -69,7 +69,7 @@ func (p *Supabase) Bring(ctx context.Context, tenantID string, generation int64,
 	if err != nil {
 		return hub.Backend{}, hub.Credentials{}, t, told(err, fieldOf(err))
 	}
-	b := hub.Backend{TenantID: tenantID, Generation: generation, Provider: p.name, Place: placeOf(p.name, a)}
+	b := hub.Backend{TenantID: tenantID, Generation: generation, Provider: p.name, Place: a.place()}
 	env := a.env(tenantID)
 	env["SUPABASE_URL"], env["SUPABASE_ANON_KEY"], env["SUPABASE_SERVICE_ROLE_KEY"] = pr.url, pr.anon, pr.service
 	return b, hub.Credentials{URL: a.URL(), Env: env}, t, nil
@@ -97,7 +97,6 @@ func (p *Supabase) findWay(ctx context.Context, pr project, who whose) (address,
 			defer cancel()
 			return examine(ctx, p.dialer, a, who)
 		}()
-		t.Place = placeOf(p.name, a)
 		t.Checks = append(before, t.Checks...)
 		var f *fault
 		if err == nil || !errors.As(err, &f) || !noWay(f, t) {
@@ -169,17 +168,12 @@ func (pr project) ways() []address {
 	return ways
 }
 
-func isPooler(a address) bool { return strings.HasSuffix(a.host, poolerSuffix) }
-
-// placeOf is where a database lies, without its secrets: for Supabase the same whichever way leads there.
-func placeOf(provider string, a address) string {
-	if provider != NameSupabase {
-		return a.place()
+// server is the host that a database is on. All projects of a region have one pooler, which tells them apart by what the user ends with.
+func (a address) server() string {
+	if ref := a.user[strings.LastIndex(a.user, ".")+1:]; strings.HasSuffix(a.host, poolerSuffix) && refForm.MatchString(ref) {
+		return "db." + ref + dbSuffix
 	}
-	if ref, ok := strings.CutPrefix(a.user, superUser+"."); ok && isPooler(a) {
-		a.host = "db." + ref + dbSuffix
-	}
-	return a.place()
+	return a.host
 }
 
 var (

@@ -147,6 +147,11 @@ func TestSupabaseByThePooler(t *testing.T) {
 	if x.Place != "db."+ref+".supabase.co:5432/postgres" || !strings.Contains(x.URL, "@aws-1-eu-central-1.pooler.supabase.com:5432/postgres") || x.Env["PGUSER"] != "postgres."+ref {
 		t.Errorf("%+v %s", x.Backend, x.Env["PGHOST"])
 	}
+	// The same by the pooler's own connection string, as a refusal advises: another project there is another place.
+	byHand := bring(t, NewManual(n.dialer(), nil), "ten_1", conn(x.URL))
+	if byHand.Place != x.Place {
+		t.Errorf("%s by hand, %s by its fields", byHand.Place, x.Place)
+	}
 	provision(t, p, x, core(t), 2)
 	drop(t, p, x)
 
@@ -246,7 +251,7 @@ func FuzzSupabase(f *testing.F) {
 		}
 		for _, a := range pr.ways() {
 			again, wrong := parse(a.URL(), "f")
-			if len(wrong) > 0 || again != a || !strings.HasSuffix(a.host, ".supabase.co") && !strings.HasSuffix(a.host, ".pooler.supabase.com") || placeOf(NameSupabase, again) != "db."+pr.ref+".supabase.co:5432/postgres" {
+			if len(wrong) > 0 || again != a || !strings.HasSuffix(a.host, ".supabase.co") && !strings.HasSuffix(a.host, ".pooler.supabase.com") || again.place() != "db."+pr.ref+".supabase.co:5432/postgres" {
 				t.Errorf("%q leads to %s", r, a.URL())
 			}
 		}

@@ -2,6 +2,7 @@ package external
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"github.com/kitshub/kitshub/internal/egress"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/testkit"
+	"github.com/kitshub/kitshub/internal/testkit/pgserver"
 )
 
 // What a good database looks like: every check, in order, with its finding.
@@ -83,6 +85,17 @@ func TestBadDatabases(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 	})
+	t.Run("sessions are shared", func(t *testing.T) {
+		g := newGround(t, "")
+		before := g.all()
+		for n := 1; n <= conns+2; n++ {
+			at := sharing(t, g.URL, n)
+			refusedBy(t, p, conn(g.with(func(u *url.URL) { u.Host, u.RawQuery = at, "sslmode=disable" })), hub.CodeConnectionFailed, "transaction mode", "session mode")
+		}
+		if g.all() != before {
+			t.Error("it was touched")
+		}
+	})
 	t.Run("private address", func(t *testing.T) {
 		g := newGround(t, "")
 		refusedBy(t, NewManual(egress.New(egress.Options{}), nil), conn(g.URL), hub.CodeAddressRefused, "loopback")
@@ -145,6 +158,7 @@ func TestBadContentsAndRights(t *testing.T) {
 		"empty schema":          {`CREATE SCHEMA theirs`, hub.CodeCredentialsInvalid, "schema theirs"},
 		"a schema auth":         {`CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid)`, hub.CodeCredentialsInvalid, "auth"},
 		"another's seal":        {`CREATE TABLE kitshub_identity (one integer, tenant_id text, generation bigint); INSERT INTO kitshub_identity VALUES (1, 'ten_9', 1); GRANT SELECT ON kitshub_identity TO $`, hub.CodeCredentialsInvalid, "ten_9"},
+		"a seal without end":    {`CREATE TABLE kitshub_identity (one integer, tenant_id text, generation bigint); INSERT INTO kitshub_identity VALUES (1, repeat(E'\n', 1000000), 1); GRANT SELECT ON kitshub_identity TO $`, hub.CodeCredentialsInvalid, "seal of another"},
 		"another generation":    {`CREATE TABLE kitshub_identity (one integer, tenant_id text, generation bigint); INSERT INTO kitshub_identity VALUES (1, 'ten_1', 2); GRANT SELECT ON kitshub_identity TO $`, hub.CodeCredentialsInvalid, "seal of another"},
 		"a seal that is shut":   {`CREATE TABLE kitshub_identity (one integer, tenant_id text, generation bigint)`, hub.CodeCredentialsInvalid, "lacks a right"},
 		"no rights at all":      {`ALTER DATABASE % OWNER TO CURRENT_USER`, hub.CodeCredentialsInvalid, "neither schemas"},
@@ -217,4 +231,45 @@ func TestTrialsSideBySide(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A server that is away in the middle is told as what passes by itself; when it is back, all goes on where it was.
+func TestServerThatGoesAndComesBack(t *testing.T) {
+	t.Parallel()
+	server, err := pgserver.Start(t.Context(), pgserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	exec(t, server.URL, `CREATE DATABASE theirs`)
+	u, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/theirs"
+	p := manual()
+	x := bring(t, p, "ten_1", conn(u.String()))
+	provision(t, p, x, core(t), 2)
+	if err := server.Halt(pgserver.Fast); err != nil {
+		t.Fatal(err)
+	}
+	_, opened := p.Open(t.Context(), x.Backend, x.Credentials, hub.RoleOwner)
+	for doing, err := range map[string]error{
+		"create": p.Create(t.Context(), x.Backend, x.Credentials, noTemplate), "open": opened, "drop": p.Drop(t.Context(), x.Backend, x.Credentials),
+	} {
+		var se *hub.StepError
+		if !errors.As(err, &se) || se.Class != hub.ClassNetwork || se.Code != "ECONNREFUSED" || !strings.Contains(err.Error(), "Nothing listens") {
+			t.Errorf("%s: %v", doing, err)
+		}
+	}
+	refusedBy(t, p, conn(x.URL), hub.CodeConnectionFailed, "Nothing listens")
+	if err := server.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	provision(t, p, x, core(t), -1)
+	drop(t, p, x)
 }
