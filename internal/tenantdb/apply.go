@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -21,33 +22,30 @@ func (t *DB) Apply(ctx context.Context, db *sql.DB, d hub.Dialect, s hub.Step) e
 	if !s.InLedger() {
 		return &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("step %q of kind %s is not one to apply", s.Name, s.Kind)}
 	}
+	if !s.Source.NoTransaction {
+		if err := t.refuseTransactionWords(d, s); err != nil {
+			return err
+		}
+		if d == hub.Postgres {
+			return t.applyAtOnce(ctx, db, s)
+		}
+	}
 	if err := furnish(ctx, db, d); err != nil {
 		return fault("making the ledger", err)
 	}
 	if s.Source.NoTransaction {
 		return t.applyLoose(ctx, db, d, s)
 	}
-	if err := t.refuseTransactionWords(d, s); err != nil {
-		return err
-	}
 	var script error // the script's own failure, whose line is worth finding
-	err := politely(ctx, d, func() error {
-		script = nil
-		return inTx(ctx, db, nil, func(tx *sql.Tx) error {
-			if d == hub.Postgres {
-				if _, err := tx.ExecContext(ctx, lockTimeout); err != nil {
-					return err
-				}
-			}
-			if done, err := enter(ctx, tx, s); err != nil || done {
-				return err
-			}
-			begun := time.Now()
-			if _, script = tx.ExecContext(ctx, s.Source.SQL); script != nil {
-				return script
-			}
-			return leave(ctx, tx, s, time.Since(begun))
-		})
+	err := inTx(ctx, db, nil, func(tx *sql.Tx) error {
+		if done, err := enter(ctx, tx, s); err != nil || done {
+			return err
+		}
+		begun := time.Now()
+		if _, script = tx.ExecContext(ctx, s.Source.SQL); script != nil {
+			return script
+		}
+		return leave(ctx, tx, s, time.Since(begun))
 	})
 	switch {
 	case script != nil:
@@ -117,6 +115,10 @@ func leaveRow(ctx context.Context, q execQuerier, s hub.Step, took time.Duration
 	if n, err := res.RowsAffected(); err != nil || n == 1 {
 		return fault("writing the ledger", err)
 	}
+	return rowIsGone(s)
+}
+
+func rowIsGone(s hub.Step) error {
 	return &hub.StepError{Class: hub.ClassCatalog, File: s.Source.File, Err: fmt.Errorf(
 		"step %q removed its own row from kitshub_ledger; that table is the hub's: leave it out of the script", s.Name)}
 }
@@ -126,7 +128,8 @@ func (t *DB) applyLoose(ctx context.Context, db *sql.DB, d hub.Dialect, s hub.St
 	if done, err := isApplied(ctx, db, s); err != nil || done {
 		return err
 	}
-	if err := t.runLoose(ctx, db, d, s); err != nil {
+	// All of it again where a lock was in the way: it is written to be run twice, and a statement by itself may not be.
+	if err := politely(ctx, d, func() error { return t.runLoose(ctx, db, d, s) }); err != nil {
 		return err
 	}
 	_, err := enterRow(ctx, db, s)
@@ -144,14 +147,12 @@ func (t *DB) runLoose(ctx context.Context, db *sql.DB, d hub.Dialect, s hub.Step
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // closes it for good
 		_ = conn.Close()                                           // reports only that it is closed
 	}()
-	if d == hub.Postgres {
-		// What runs outside of a transaction waits without standing in anybody's way, and CREATE INDEX CONCURRENTLY that gives up leaves an index
-		// that is not valid.
-		if _, err := conn.ExecContext(ctx, "SET lock_timeout = 0"); err != nil {
-			return fault("preparing the connection", err)
-		}
-	}
 	for _, st := range t.split(s.Source.SQL, d) {
+		if d == hub.Postgres {
+			if err := prepareLoose(ctx, conn, st.SQL); err != nil {
+				return fault("preparing the connection", err)
+			}
+		}
 		if _, err := conn.ExecContext(ctx, st.SQL); err != nil {
 			return scriptFault(s.Source, st.Line, err)
 		}
@@ -186,8 +187,11 @@ var errNotForReal = errors.New("only tried")
 // refuseTransactionWords keeps a script from ending the transaction that its ledger row is in: everything after its COMMIT would be outside.
 func (t *DB) refuseTransactionWords(d hub.Dialect, s hub.Step) error {
 	for _, st := range t.split(s.Source.SQL, d) {
-		word, _, _ := strings.Cut(strings.TrimSpace(st.SQL), " ")
-		switch strings.ToUpper(strings.TrimRight(word, "\t\r\n;")) {
+		word := st.SQL
+		if end := strings.IndexFunc(word, func(c rune) bool { return !unicode.IsLetter(c) }); end >= 0 {
+			word = word[:end]
+		}
+		switch strings.ToUpper(word) {
 		case "BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT":
 			return &hub.StepError{Class: hub.ClassCatalog, File: s.Source.File, Line: st.Line, Err: fmt.Errorf(
 				"%s in a script that already runs in a transaction; take it out, or mark the script \"-- kitshub:no-transaction\" and write it so that it may run twice", word)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -83,7 +84,7 @@ func TestApplyNamesTheLineAndLeavesNothing(t *testing.T) {
 func TestApplyRefusesAScriptThatEndsItsTransaction(t *testing.T) {
 	onEach(t, func(t *testing.T, d hub.Dialect, open func() *sql.DB) {
 		db := open()
-		for _, word := range []string{"COMMIT", "rollback", "END", "Begin"} {
+		for _, word := range []string{"COMMIT", "rollback", "END", "Begin", "commit\n WORK", "Commit/* now */"} {
 			s := migration("shop/0001_own", "CREATE TABLE a (n INTEGER);\n"+word+";\nCREATE TABLE b (n INTEGER);")
 			wantRefusal(t, newDB().Apply(t.Context(), db, d, s), hub.ClassCatalog, s.Source.File, 2)
 		}
@@ -211,37 +212,44 @@ func TestApplyRefusesAScriptThatTakesItsRowAway(t *testing.T) {
 }
 
 // A step that meets a lock steps back and comes again, so that those who come after it are not held up; when the lock is gone it goes through.
+// So does DDL of a script that runs in no transaction.
 func TestApplyWaitsForALockWithoutStandingInTheWay(t *testing.T) {
-	db := engines[1].fresh(t)()
-	apply(t, db, hub.Postgres, effects)
-	tx, err := db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.ExecContext(t.Context(), "SELECT * FROM effects"); err != nil { // a reader in a long transaction
-		t.Fatal(err)
-	}
-	done := make(chan error)
-	go func() {
-		done <- newDB().Apply(t.Context(), db, hub.Postgres, migration("core/0002_column", "ALTER TABLE effects ADD COLUMN m INTEGER"))
-	}()
-	var stepped bool // back, at least once: the server counts what was rolled back
-	for !stepped {
-		var n int
-		err := db.QueryRowContext(t.Context(), "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()").Scan(&n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stepped = n > 0
-		if n := count(t, db, "SELECT count(*) FROM effects"); n != 1 { // other readers get through between the tries
-			t.Fatalf("%d effects", n)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Errorf("after the lock was gone: %v", err)
+	for _, loose := range []bool{false, true} {
+		t.Run(fmt.Sprintf("loose=%t", loose), func(t *testing.T) {
+			db := engines[1].fresh(t)()
+			apply(t, db, hub.Postgres, effects)
+			tx, err := db.BeginTx(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.ExecContext(t.Context(), "SELECT * FROM effects"); err != nil { // a reader in a long transaction
+				t.Fatal(err)
+			}
+			s := migration("core/0002_column", "ALTER TABLE effects ADD COLUMN IF NOT EXISTS m INTEGER")
+			s.Source.NoTransaction = loose
+			done := make(chan error)
+			go func() { done <- newDB().Apply(t.Context(), db, hub.Postgres, s) }()
+			waits := map[string]bool{} // by when they began: with the second it has stepped back once
+			for len(waits) < 2 {
+				var since sql.NullString
+				err := db.QueryRowContext(t.Context(), "SELECT max(waitstart)::text FROM pg_locks WHERE NOT granted AND relation = 'effects'::regclass").Scan(&since)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if since.Valid {
+					waits[since.String] = true
+				}
+				if n := count(t, db, "SELECT count(*) FROM effects"); n != 1 { // other readers get through between the tries
+					t.Fatalf("%d effects", n)
+				}
+			}
+			if err := tx.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-done; err != nil {
+				t.Errorf("after the lock was gone: %v", err)
+			}
+		})
 	}
 }
 

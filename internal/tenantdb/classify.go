@@ -54,15 +54,16 @@ func isContextEnd(err error) bool {
 // classify says what kind of trouble a database error is, and the database's own name for it.
 func classify(err error) (hub.Class, string) {
 	var lite *sqlite.Error
-	var state interface{ SQLState() string } // *pgconn.PgError
 	var dial net.Error
 	switch {
 	case errors.As(err, &lite):
 		return classifySQLite(lite.Code()), sqliteCode(lite.Code())
-	case errors.As(err, &state):
-		return classifySQLState(state.SQLState()), state.SQLState()
+	case stateOf(err) != "":
+		return classifySQLState(stateOf(err)), stateOf(err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return hub.ClassQuota, "ENOSPC"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return hub.ClassNetwork, "ECONNREFUSED"
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &dial):
 		return hub.ClassNetwork, ""
 	}
@@ -116,15 +117,24 @@ func classifySQLState(state string) hub.Class {
 	return hub.ClassCatalog
 }
 
+// stateOf is the SQLSTATE that a Postgres server gave, or empty.
+func stateOf(err error) string {
+	var state interface{ SQLState() string } // *pgconn.PgError
+	if errors.As(err, &state) {
+		return state.SQLState()
+	}
+	return ""
+}
+
 // standsInTheWay reports that Postgres ended a statement for somebody else's sake: a lock that did not come free in time, a deadlock, a
 // serialization failure. The same again is the cure.
 func standsInTheWay(err error) bool {
-	var state interface{ SQLState() string }
-	return errors.As(err, &state) && (state.SQLState() == "55P03" || state.SQLState() == "40P01" || state.SQLState() == "40001")
+	state := stateOf(err)
+	return state == "55P03" || state == "40P01" || state == "40001"
 }
 
 // madeMeanwhile reports the errors with which Postgres answers to two concurrent CREATE TABLE IF NOT EXISTS of one name.
 func madeMeanwhile(err error) bool {
-	var state interface{ SQLState() string }
-	return errors.As(err, &state) && (state.SQLState() == "23505" || state.SQLState() == "42P07" || state.SQLState() == "42710")
+	state := stateOf(err)
+	return state == stateUnique || state == "42P07" || state == "42710"
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
-// This file and classify.go are the only ones that know the engine.
+// This file, postgres.go and classify.go are the only ones that know the engine.
 
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row

@@ -7,10 +7,12 @@
 // its first statement:
 //
 //	BEGIN
-//	INSERT INTO kitshub_ledger … ON CONFLICT DO NOTHING    -- 0 rows: the step was applied before; nothing more happens
+//	INSERT INTO kitshub_ledger …         -- it is there: the step was applied before; nothing more happens
 //	…the step's SQL…
 //	UPDATE kitshub_ledger SET duration_us …
 //	COMMIT
+//
+// On Postgres all of it is one message, which the server runs as one transaction: one round trip a step.
 //
 // So after a crash at any instant the database holds either the whole step and its row, or neither; what the hub believes it did is of no
 // weight. The row comes first because it is also the lock: as the first statement of its transaction it takes SQLite's write lock at once
@@ -21,7 +23,8 @@
 // would silently differ from those that get it later.
 //
 // A script marked no-transaction (VACUUM, CREATE INDEX CONCURRENTLY) cannot have this promise: its row is written after it ran, so a crash
-// between the two runs it again. Such scripts are written to be safe to repeat. A script in a transaction must not end that transaction
+// between the two runs it again. Such scripts are written to be safe to repeat; the index that an interrupted CREATE INDEX CONCURRENTLY left,
+// which is there and not valid, is dropped before the statement runs again. A script in a transaction must not end that transaction
 // itself; one that says COMMIT or ROLLBACK is refused before anything runs.
 //
 // # What else it leaves in a tenant's database

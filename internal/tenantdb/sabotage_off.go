@@ -20,4 +20,9 @@ func leave(ctx context.Context, tx *sql.Tx, s hub.Step, took time.Duration) erro
 	return leaveRow(ctx, tx, s, took)
 }
 
+// before and framed are enter and leave where all of a step is one message.
+func before(context.Context, *sql.DB, hub.Step) (done bool, err error) { return false, nil }
+
+func framed(s hub.Step) string { return opening(s) + s.Source.SQL + closing(s) }
+
 func afterCommit(context.Context, *sql.DB, hub.Step) error { return nil }

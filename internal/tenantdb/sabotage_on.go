@@ -19,6 +19,15 @@ func enter(ctx context.Context, tx *sql.Tx, s hub.Step) (done bool, err error) {
 
 func leave(context.Context, *sql.Tx, hub.Step, time.Duration) error { return nil }
 
+func before(ctx context.Context, db *sql.DB, s hub.Step) (done bool, err error) {
+	if err := furnish(ctx, db, hub.Postgres); err != nil {
+		return false, err
+	}
+	return isApplied(ctx, db, s)
+}
+
+func framed(s hub.Step) string { return lockTimeout + ";\n" + s.Source.SQL }
+
 // gap is long enough for a kill to fall into.
 const gap = 20 * time.Millisecond
 

@@ -68,12 +68,19 @@ func furnish(ctx context.Context, db *sql.DB, d hub.Dialect) error {
 		if there, err := hasTable(ctx, db, d, "kitshub_ledger"); err != nil || there {
 			return err
 		}
-		err := inTx(ctx, db, nil, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, furniture+guard(d))
-			return err
+		err := politely(ctx, d, func() error {
+			return inTx(ctx, db, nil, func(tx *sql.Tx) error {
+				if d == hub.Postgres {
+					if _, err := tx.ExecContext(ctx, lockTimeout); err != nil {
+						return err
+					}
+				}
+				_, err := tx.ExecContext(ctx, furniture+guard(d))
+				return err
+			})
 		})
 		// On Postgres IF NOT EXISTS does not see a table that another worker is making at this instant; the next look does.
-		if err == nil || try == maxFurnish || !(madeMeanwhile(err) || standsInTheWay(err)) {
+		if err == nil || try == maxFurnish || !madeMeanwhile(err) {
 			return err
 		}
 	}
