@@ -1,6 +1,9 @@
 package provider
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // CompatRoles are those that Supabase has and texts of a catalog may name. Those made by us have no login and no right but to the tables, and
 // cannot pass row-level security: a role that is no superuser could not make one that can, and policies grant what service_role needs.
@@ -18,10 +21,10 @@ func CompatRoleSQL(role string) string {
 // that somebody else made may have rights elsewhere. It is not needed for the rest, so where the server refuses it the rest stands.
 func CompatGrantSQL(role string) string {
 	return fmt.Sprintf(`DO $do$ DECLARE r record; BEGIN
-		FOR r IN SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = '%s' AND NOT (rolbypassrls OR rolsuper OR rolcanlogin) LOOP
+		FOR r IN SELECT rolname FROM pg_roles WHERE rolname IN ('%s') AND shobj_description(oid, 'pg_authid') = '%s' AND NOT (rolbypassrls OR rolsuper OR rolcanlogin) LOOP
 			BEGIN EXECUTE format('GRANT %%I TO %%I', r.rolname, %s); EXCEPTION WHEN insufficient_privilege THEN NULL; END;
 		END LOOP;
-	END $do$`, CompatMark, role)
+	END $do$`, strings.Join(CompatRoles, "', '"), CompatMark, role)
 }
 
 // AuthFunctions answer as Supabase's do: from the claims of the token that the front has verified and set. They go into a schema auth.
