@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -27,25 +29,46 @@ func ClassifyPostgres(err error) (class hub.Class, code string) {
 	if code := PostgresCode(err); code != "" {
 		return classOf(code, err), code
 	}
-	var timeout net.Error
+	var away net.Error
+	var connect *pgconn.ConnectError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return hub.ClassNetwork, "ECONNREFUSED"
-	case errors.As(err, &timeout), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.As(err, &away) && away.Timeout(), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return hub.ClassNetwork, ""
-	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
-		if strings.Contains(err.Error(), "tls") { // refused by the server or not trusted by us; neither passes by itself
-			return hub.ClassAuth, "TLS"
-		}
-		return hub.ClassNetwork, ""
-	}
-	if strings.Contains(err.Error(), "conn closed") {
+	case TLSTrouble(err) != "": // refused by the server or not trusted by us; neither passes by itself
+		return hub.ClassAuth, "TLS"
+	case errors.As(err, &away), errors.As(err, &connect):
 		return hub.ClassNetwork, ""
 	}
 	return hub.ClassBug, ""
+}
+
+// TLSTrouble says what is wrong with a server's TLS; empty where that is not the trouble.
+func TLSTrouble(err error) string {
+	var verify *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var far *net.OpError
+	switch {
+	case err == nil:
+		return ""
+	case strings.Contains(err.Error(), "server refused TLS connection"): // pgconn has no name for it
+		return "the server refuses TLS"
+	case errors.As(err, &host):
+		return "its certificate is for another host"
+	case errors.As(err, &unknown):
+		return "its certificate is from an authority that the hub's machine does not know"
+	case errors.As(err, &invalid):
+		return "its certificate is not valid"
+	case errors.As(err, &verify), errors.As(err, &record), strings.Contains(err.Error(), ": tls error: "), // pgconn's words
+		errors.As(err, &far) && far.Op == "remote error": // how crypto/tls marks the other side's alert
+		return "the handshake failed"
+	}
+	return ""
 }
 
 func classOf(code string, err error) hub.Class {

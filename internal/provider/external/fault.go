@@ -2,8 +2,6 @@ package external
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -91,8 +89,8 @@ func (a address) explain(ctx context.Context, doing string, err error) *fault {
 		return say(hub.CodeConnectionFailed, hub.ClassNetwork, "", "The name of the host "+a.host+" could not be looked up.", "Try again; if it stays, check the name.")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), ctx.Err() != nil:
 		return say(hub.CodeConnectionFailed, hub.ClassNetwork, "", "There was no answer from "+at+" in time.", "Check host and port, and that its firewall lets the hub in.")
-	case isTLS(err) != "":
-		return say(hub.CodeConnectionFailed, hub.ClassAuth, "TLS", "There is no TLS as sslmode="+a.sslmode+" asks for: "+isTLS(err)+".", "Correct the server's TLS, or choose another sslmode if you know what that gives away.")
+	case provider.TLSTrouble(err) != "":
+		return say(hub.CodeConnectionFailed, hub.ClassAuth, "TLS", "There is no TLS as sslmode="+a.sslmode+" asks for: "+provider.TLSTrouble(err)+".", "Correct the server's TLS, or choose another sslmode if you know what that gives away.")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return say(hub.CodeConnectionFailed, hub.ClassNetwork, "ECONNREFUSED", "Nothing listens at "+at+".", "Check host and port, and that the server is up.")
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
@@ -135,29 +133,6 @@ func (a address) explainCode(code string, cause, err error) *fault {
 func (a address) plainly() string {
 	if a.sslmode == "disable" {
 		return " without TLS"
-	}
-	return ""
-}
-
-// isTLS says what is wrong with a server's TLS; empty where that is not the trouble.
-func isTLS(err error) string {
-	var verify *tls.CertificateVerificationError
-	var unknown x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	switch {
-	case strings.Contains(err.Error(), "server refused TLS connection"):
-		return "the server refuses TLS"
-	case errors.As(err, &host):
-		return "its certificate is for another host"
-	case errors.As(err, &unknown):
-		return "its certificate is from an authority that the hub's machine does not know"
-	case errors.As(err, &invalid):
-		return "its certificate is not valid"
-	case errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert), strings.Contains(err.Error(), "tls error"):
-		return "the handshake failed"
 	}
 	return ""
 }
