@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestDuties: what is read off the rows, one line a case. A member is written plan/slot key version state, with * where somebody is at it and !
-// where a hub with a later catalog made it.
+// TestDuties: what is read off the rows, one line a case. A member is written plan/slot key version state, with * where somebody is at it, !
+// where a hub with a later catalog made it, ~ on a cluster that keeps the hub out and ? on one that is not set up.
 func TestDuties(t *testing.T) {
 	now := time.Now()
 	wants := map[string]want{"a": {plan: "a", key: "k", version: "v"}, "b": {plan: "b", key: "k", version: "v"}}
@@ -19,6 +19,13 @@ func TestDuties(t *testing.T) {
 		}
 		if slices.Contains([]byte(marks), '!') {
 			m.PolicyAt = now.Add(time.Hour)
+		}
+		m.Backend.Place = "here/x"
+		if slices.Contains([]byte(marks), '~') {
+			m.Backend.Place = "away/x"
+		}
+		if slices.Contains([]byte(marks), '?') {
+			m.Backend.Place = "gone/x"
 		}
 		return m
 	}
@@ -55,9 +62,24 @@ func TestDuties(t *testing.T) {
 		"a later hub's half-made one, as we would have it": {
 			[]*Member{member("a", 0, "k", "v", MemberPreparing, "!"), full[1]}, 1, []string{"finish a0 low"},
 		},
+		"on a cluster that is away": {
+			[]*Member{
+				member("a", 0, "k", "v", MemberReady, "~"), member("a", 1, "k", "u", MemberReady, "~"), member("b", 0, "old", "u", MemberReady, "~"),
+				member("b", 1, "k", "v", MemberPreparing, "~"), member("b", 2, "k", "v", MemberDiscarding, "~"),
+			}, 2, nil,
+		},
+		"none is ready but on a cluster that is away": {[]*Member{member("a", 0, "k", "v", MemberReady, "~"), full[1]}, 2, []string{"make a1 low", "make b1"}},
+		"on a cluster that is not set up": {
+			[]*Member{member("a", 0, "k", "v", MemberReady, "?"), member("b", 0, "k", "v", MemberDiscarding, "?")}, 1, []string{"remove a0 low", "make b0 low"},
+		},
+		"a later hub's, on a cluster that is not set up": {[]*Member{member("a", 0, "k", "v", MemberReady, "?!"), full[1]}, 1, nil},
 	} {
 		var got []string
-		for _, d := range duties(c.members, wants, c.size, now, func(m *Member) bool { return m.Worker != "" }) {
+		view := poolView{
+			members: c.members, wants: wants, size: c.size, policyAt: now, all: []string{"here/", "away/"}, open: []string{"here/"},
+			held: func(m *Member) bool { return m.Worker != "" },
+		}
+		for _, d := range view.duties() {
 			what := "make"
 			switch {
 			case d.remove:

@@ -12,6 +12,9 @@ import (
 type Pooler interface {
 	Provider
 
+	// Parts gives what the provider consists of, as prefixes of places, and which of these let the hub in as far as it knows: all where none does.
+	Parts() (all, open []string)
+
 	// Background marks the context of work that no customer waits for, so that it takes no more than its share of the connections.
 	Background(ctx context.Context) context.Context
 
@@ -73,8 +76,8 @@ type PoolStore interface {
 	InsertMember(ctx context.Context, m *Member) (bool, error)
 	Member(ctx context.Context, id string) (*Member, error)
 	LockMember(ctx context.Context, id string) (*Member, error)
-	// LockReadyMember locks the oldest ready member of this content that nobody else holds.
-	LockReadyMember(ctx context.Context, provider, key, catalogVersion string) (m *Member, found bool, err error)
+	// LockReadyMember locks the oldest ready member of this content, in one of these parts of the provider, that nobody else holds.
+	LockReadyMember(ctx context.Context, provider string, parts []string, key, catalogVersion string) (m *Member, found bool, err error)
 	// UpdateMember writes a row that the transaction has locked; plan, slot, backend and credentials stay.
 	UpdateMember(ctx context.Context, m *Member) error
 	DeleteMember(ctx context.Context, id string) error
@@ -121,7 +124,8 @@ func (s *Service) takeMember(ctx context.Context, u *unit, r *Request, p Provide
 	if err != nil {
 		return Credentials{}, false, nil //nolint:nilerr // the pipeline plans the same steps, and says so where people see it
 	}
-	m, found, err := u.LockReadyMember(ctx, p.Name(), MemberKey(p.Dialect(), steps), cat.Version)
+	_, open := s.pool.provider.Parts() // one that nobody can reach now would let the customer wait while the others could serve
+	m, found, err := u.LockReadyMember(ctx, p.Name(), open, MemberKey(p.Dialect(), steps), cat.Version)
 	plan := r.Plan
 	if err == nil {
 		u.then(func() {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/hub/hubtest"
+	"github.com/kitshub/kitshub/internal/provider/pgcluster"
 )
 
 // pooled runs a test on both engines of the hub, with tenants on Postgres and a pool of this size for each plan.
@@ -437,4 +439,87 @@ func TestPoolFailure(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPoolOutage: the hub's database goes away at any write and comes back; the same process ends with a whole pool.
+func TestPoolOutage(t *testing.T) {
+	pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
+		r = r.With(onePlan("00000000000000v1"))
+		eachWrite(t, func(t *testing.T, k int, after bool) bool {
+			fine(t, r.With(func(d *hub.Deps) { d.PoolSize = 0 }).FillPool(t.Context()))
+			r := r.With(func(*hub.Deps) {}) // comes later than the one that emptied it
+			r.Store.DieAt(k, after)
+			err := r.FillPool(t.Context())
+			died := r.Store.Died()
+			r.Store.Revive()
+			if !died {
+				fine(t, err)
+				return false
+			}
+			wantCode(t, err, hub.CodeUnavailable)
+			fine(t, r.FillPool(t.Context()))
+			wantPool(t, r, 1)
+			return true
+		})
+	})
+}
+
+// TestPoolOnSeveralClusters: what is on a cluster that keeps the hub out, or that is not set up any more, is given to nobody; the customer is
+// served from the others. A cluster that is away keeps its members, one that is not set up gives its slots to the others.
+func TestPoolOnSeveralClusters(t *testing.T) {
+	t.Parallel()
+	r := hubtest.New(t, hubtest.SQLite(t))
+	fine(t, r.Beat(t.Context()))
+	east, west := hubtest.NewCluster(t).Named("east"), hubtest.NewCluster(t).Named("west")
+	on := func(all ...*pgcluster.Provider) *hubtest.Rig {
+		c, err := pgcluster.NewClusters(all...)
+		fine(t, err)
+		return r.PooledBy(c, 2)
+	}
+	served := func(r *hubtest.Rig, email string) {
+		t.Helper()
+		q := r.Join(email, "starter").Request
+		r.Work()
+		wantReady(t, r, q.ID)
+		if n := tenantOf(r, r.Row(q.ID).TenantID); !strings.HasPrefix(n.Backend.Place, "west/") {
+			t.Errorf("made at %s", n.Backend.Place)
+		}
+	}
+	fine(t, on(east.Open(t)).FillPool(t.Context()))
+	before := r.Members()
+
+	away := east.Away(t).Open(t)
+	if away.Ping(t.Context()) == nil {
+		t.Fatal("it is not away")
+	}
+	one := on(away, west.Open(t))
+	served(one, "a@example.com")
+	fine(t, one.FillPool(t.Context()))
+	equal(t, "members while their cluster is away", r.Members(), before)
+
+	gone := on(west.Open(t))
+	served(gone, "b@example.com")
+	for range len(before) { // each is told of once
+		if err := gone.FillPool(t.Context()); err == nil {
+			break
+		}
+	}
+	fine(t, gone.FillPool(t.Context()))
+	wantReadyAt := func(r *hubtest.Rig, rows int) {
+		t.Helper()
+		ready := 0
+		for _, m := range r.Members() {
+			if m.State == hub.MemberReady && strings.HasPrefix(m.Backend.Place, "west/") {
+				ready++
+			}
+		}
+		equal(t, "ready on the other cluster", ready, len(before))
+		equal(t, "rows", len(r.Members()), rows)
+	}
+	wantReadyAt(gone, 2*len(before))
+
+	both := on(east.Open(t), west.Open(t)) // set up again: what was given up goes
+	fine(t, both.FillPool(t.Context()))
+	wantReadyAt(both, len(before))
+	wantPool(t, both, 2)
 }

@@ -3,8 +3,6 @@ package hub
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -202,55 +200,65 @@ type duty struct {
 	low    bool // less than half of the plan's slots have a ready member
 }
 
-// duties reads off the rows what has to be done, the most urgent first. held says that somebody is at a member. While a hub with a later
-// catalog or later settings fills the pool, its word stands and nothing is made here.
-func duties(members []*Member, wants map[string]want, size int, policyAt time.Time, held func(*Member) bool) (out []duty) {
+// poolView is what the duties are read off.
+type poolView struct {
+	members   []*Member
+	wants     map[string]want
+	size      int
+	policyAt  time.Time          // when this hub took up its catalog and settings
+	all, open []string           // Pooler.Parts
+	held      func(*Member) bool // somebody is at it
+}
+
+// duties says what has to be done, the most urgent first. While a hub with a later catalog fills the pool, its word stands and nothing is made
+// here. A member on a cluster that keeps the hub out waits for it. One on a cluster that is not set up any more gives up its slot; its row stays
+// for whoever has the cluster.
+func (v *poolView) duties() (out []duty) {
 	type slot struct {
 		plan string
 		n    int
 	}
 	taken, ready, overruled := map[slot]bool{}, map[string]int{}, false
-	for _, m := range members {
-		w, known := wants[m.Plan]
-		fits := known && m.Slot < size && m.Key == w.key
+	for _, m := range v.members {
+		w, known := v.wants[m.Plan]
+		there, open := under(m.Backend.Place, v.all), under(m.Backend.Place, v.open)
+		fits := known && m.Slot < v.size && m.Key == w.key && there
 		current := fits && m.CatalogVersion == w.version
 		if m.State != MemberDiscarding {
 			taken[slot{m.Plan, m.Slot}] = true
 		}
 		switch {
 		case m.State == MemberReady && current:
-			ready[m.Plan]++
-		case m.State != MemberDiscarding && !current && m.PolicyAt.After(policyAt):
+			if open {
+				ready[m.Plan]++
+			}
+		case m.State != MemberDiscarding && !current && m.PolicyAt.After(v.policyAt):
 			overruled = true
-		case held(m):
+		case v.held(m), there && !open, !there && m.State == MemberDiscarding:
 		default:
 			out = append(out, duty{plan: m.Plan, slot: m.Slot, member: m, remove: m.State == MemberDiscarding || !fits})
 		}
 	}
-	for plan := range wants {
-		for n := range size {
+	for plan := range v.wants {
+		for n := range v.size {
 			if !overruled && !taken[slot{plan, n}] {
 				out = append(out, duty{plan: plan, slot: n})
 			}
 		}
 	}
 	for i := range out {
-		out[i].low = 2*ready[out[i].plan] < size
+		out[i].low = 2*ready[out[i].plan] < v.size
 	}
-	slices.SortFunc(out, func(a, b duty) int { // what makes room, then every plan's first slot, then its second
-		return cmp.Or(-compareBool(a.remove, b.remove), cmp.Compare(a.slot, b.slot), cmp.Compare(a.plan, b.plan))
-	})
-	return out
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
+	adds := func(d duty) int {
+		if d.remove {
+			return 0
+		}
 		return 1
 	}
-	return -1
+	slices.SortFunc(out, func(a, b duty) int { // what makes room, then every plan's first slot, then its second
+		return cmp.Or(cmp.Compare(adds(a), adds(b)), cmp.Compare(a.slot, b.slot), cmp.Compare(a.plan, b.plan))
+	})
+	return out
 }
 
 // pass does what there is to do now and gives how much that was. Errors are those of the hub's own database; a member that fails lets its plan
@@ -281,12 +289,14 @@ func (k *poolKeeper) pass(ctx context.Context, s *Service) (did int, err error) 
 		k.version, k.policyAt = cat.Version, now.now
 		clear(k.resting)
 	}
-	todo := duties(now.members, wants, s.pool.size, k.policyAt, func(m *Member) bool {
+	v := poolView{members: now.members, wants: wants, size: s.pool.size, policyAt: k.policyAt, held: func(m *Member) bool {
 		if m.Worker == s.instance {
 			return s.pool.has(m)
 		}
 		return now.live[m.Worker]
-	})
+	}}
+	v.all, v.open = s.pool.provider.Parts()
+	todo := v.duties()
 	for plan := range k.resting {
 		if !slices.ContainsFunc(todo, func(d duty) bool { return d.plan == plan }) {
 			delete(k.resting, plan) // somebody else has done it, or nobody wants it any more
@@ -357,180 +367,6 @@ func (k *poolKeeper) work(ctx context.Context, s *Service, todo []duty, wants ma
 		k.resting[d.plan], k.lastErr = r, err
 	}
 	return firstErr
-}
-
-// doDuty claims and does one duty. memberErr is the trouble that the member met and has been written down with it; err is the hub's own.
-func (s *Service) doDuty(ctx context.Context, d duty, w want, policyAt time.Time) (memberErr, err error) {
-	m, err := s.claimMember(ctx, d, w, policyAt)
-	if err != nil || m == nil {
-		return nil, err
-	}
-	defer s.pool.leave(m)
-	bg := s.pool.provider.Background(ctx)
-	step := StepRecord{Name: "discard"}
-	if d.remove {
-		memberErr = s.discardMember(bg, m)
-	} else {
-		step.Name, memberErr = s.prepareMember(bg, m, w)
-	}
-	if memberErr == nil {
-		err = s.settleMember(ctx, m, func(u *unit, row *Member) error {
-			if d.remove {
-				return u.DeleteMember(ctx, row.ID)
-			}
-			now := u.Now()
-			row.State, row.ReadyAt, row.Worker, row.Failure = MemberReady, &now, "", nil
-			return u.UpdateMember(ctx, row)
-		})
-		return nil, err
-	}
-	f := explain(step, memberErr)
-	if ctx.Err() == nil {
-		s.log.WarnContext(ctx, "a member of the pool could not be made or removed; it is tried again", "member", m.ID, "plan", m.Plan,
-			"step", f.Step, "class", f.Class, "code", f.Code, "error", memberErr)
-		s.meter.PoolFailed(m.Plan, f.Class)
-	}
-	letGo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second) // so that another can take it up at once
-	defer cancel()
-	return memberErr, s.settleMember(letGo, m, func(u *unit, row *Member) error {
-		row.Worker = ""
-		if ctx.Err() == nil {
-			row.Failure = f
-		}
-		return u.UpdateMember(letGo, row)
-	})
-}
-
-// claimMember takes hold of a member, or writes the intent of a new one. Nil: somebody else was first.
-func (s *Service) claimMember(ctx context.Context, d duty, w want, policyAt time.Time) (*Member, error) {
-	return mutate(ctx, s, func(u *unit) (*Member, error) {
-		if d.member == nil {
-			return s.planMember(ctx, u, d, w, policyAt)
-		}
-		m, err := u.LockMember(ctx, d.member.ID)
-		if IsCode(err, CodeNotFound) {
-			return nil, nil
-		}
-		if err != nil || m.Fence != d.member.Fence || m.State != d.member.State {
-			return nil, err
-		}
-		m.Worker, m.State, m.ReadyAt, m.PolicyAt = s.instance, MemberPreparing, nil, policyAt
-		m.Fence++
-		if d.remove {
-			m.State = MemberDiscarding
-		} else {
-			m.CatalogVersion = w.version
-		}
-		s.pool.enter(m)
-		return m, u.UpdateMember(ctx, m)
-	})
-}
-
-func (s *Service) planMember(ctx context.Context, u *unit, d duty, w want, policyAt time.Time) (*Member, error) {
-	id := NewID(MemberPrefix, u.Now())
-	b, c, err := s.pool.provider.Plan(ctx, id, memberGeneration)
-	if err != nil {
-		return nil, err
-	}
-	m := &Member{
-		ID: id, Plan: d.plan, Slot: d.slot, Key: w.key, CatalogVersion: w.version, State: MemberPreparing, Backend: b, SecretVersion: 1,
-		Worker: s.instance, Fence: 1, PolicyAt: policyAt, CreatedAt: u.Now(),
-	}
-	if m.Sealed, err = s.seal(c, m.ID, m.SecretVersion); err != nil {
-		return nil, err
-	}
-	s.pool.enter(m)
-	if ok, err := u.InsertMember(ctx, m); err != nil || !ok {
-		s.pool.leave(m)
-		return nil, err
-	}
-	return m, nil
-}
-
-// settleMember changes the member's row if we still hold it.
-func (s *Service) settleMember(ctx context.Context, m *Member, change func(*unit, *Member) error) error {
-	_, err := mutate(ctx, s, func(u *unit) (struct{}, error) {
-		row, err := u.LockMember(ctx, m.ID)
-		if IsCode(err, CodeNotFound) {
-			return struct{}{}, nil
-		}
-		if err != nil || row.Fence != m.Fence {
-			return struct{}{}, err
-		}
-		return struct{}{}, change(u, row)
-	})
-	return err
-}
-
-// prepareMember makes the database and does everything with it that does not depend on whose it will be: the catalog's steps by the template,
-// the checks, and the probe as the tenant's own role. On an error it names the step.
-func (s *Service) prepareMember(ctx context.Context, m *Member, w want) (step string, err error) {
-	p := s.pool.provider
-	c, err := s.openMember(m)
-	if err != nil {
-		return "create", err
-	}
-	if err := p.Prepare(ctx, m.Backend, c, s.template(p.Dialect(), w.steps)); err != nil {
-		return "create", err
-	}
-	id := s.memberIdentity(m.ID, w.version)
-	step, err = s.furnishMember(ctx, m, c, w, id)
-	if err != nil {
-		return step, err
-	}
-	db, err := p.Open(ctx, m.Backend, c, RoleTenant)
-	if err != nil {
-		return "probe", err
-	}
-	return "probe", errors.Join(s.try(ctx, p, db, m.Backend, id, w.steps), db.Close())
-}
-
-func (s *Service) furnishMember(ctx context.Context, m *Member, c Credentials, w want, id Identity) (step string, err error) {
-	p, d := s.pool.provider, s.pool.provider.Dialect()
-	db, err := p.Open(ctx, m.Backend, c, RoleOwner)
-	if err != nil {
-		return "create", err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	ledger, err := s.tenantDB.Ledger(ctx, db, d)
-	if err != nil {
-		return "create", err
-	}
-	for _, st := range w.steps {
-		if st.InLedger() && ledger[st.Name] == st.Source.Checksum {
-			continue // the template brought it
-		}
-		if err := s.memberStep(ctx, db, d, st, id); err != nil {
-			return st.Name, err
-		}
-	}
-	return "", nil
-}
-
-// memberStep does a step that works on the owner's connection.
-func (s *Service) memberStep(ctx context.Context, db *sql.DB, d Dialect, st Step, id Identity) error {
-	switch st.Kind {
-	case StepIdentity:
-		return s.tenantDB.Identify(ctx, db, d, id) // refuses a database that says another
-	case StepMigrate, StepSeed:
-		return s.tenantDB.Apply(ctx, db, d, st)
-	case StepCheck:
-		return s.tenantDB.Check(ctx, db, d, st)
-	}
-	return nil // create came before, the probe comes after
-}
-
-// discardMember removes a member's database, after a look at its seal.
-func (s *Service) discardMember(ctx context.Context, m *Member) error {
-	c, err := s.openMember(m)
-	if err != nil {
-		return err
-	}
-	owned := func(id Identity) bool { return id == s.memberIdentity(m.ID, id.CatalogVersion) }
-	if err := s.sealedFor(ctx, s.pool.provider, m.Backend, c, owned); err != nil {
-		return err
-	}
-	return s.pool.provider.Discard(ctx, m.Backend, c)
 }
 
 // dropTemplates drops the templates that no plan and no request of late has a use for, once for each catalog and then now and again.

@@ -51,10 +51,13 @@ func (t *Tx) LockMember(ctx context.Context, id string) (*hub.Member, error) {
 }
 
 // LockReadyMember implements hub.PoolStore.
-func (t *Tx) LockReadyMember(ctx context.Context, provider, key, catalogVersion string) (*hub.Member, bool, error) {
-	m, err := scanMember(t.tx.QueryRowContext(ctx, memberSelect+`
-		WHERE r.provider = $1 AND r.content_key = $2 AND r.state = 'ready' AND r.catalog_version = $3 ORDER BY r.ready_at, r.id LIMIT 1`+t.d.lockFree,
-		provider, key, catalogVersion))
+func (t *Tx) LockReadyMember(ctx context.Context, provider string, parts []string, key, catalogVersion string) (*hub.Member, bool, error) {
+	w := where{parts: []string{`r.state = 'ready'`}}
+	w.add("r.provider = $%d", provider)
+	w.add("r.content_key = $%d", key)
+	w.add("r.catalog_version = $%d", catalogVersion)
+	w.begins("r.place", parts)
+	m, err := scanMember(t.tx.QueryRowContext(ctx, memberSelect+w.String()+` ORDER BY r.ready_at, r.id LIMIT 1`+t.d.lockFree, w.args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}

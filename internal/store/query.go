@@ -59,6 +59,20 @@ func (w *where) contains(column, value string) {
 	w.text(column+" LIKE $%d ESCAPE '!'", pattern)
 }
 
+// begins adds that the column begins with one of the prefixes, letter by letter.
+func (w *where) begins(column string, prefixes []string) {
+	if len(prefixes) == 0 {
+		w.never()
+		return
+	}
+	some := make([]string, len(prefixes))
+	for i, prefix := range prefixes {
+		w.args = append(w.args, escapeLike(prefix)+"%")
+		some[i] = fmt.Sprintf(column+" LIKE $%d ESCAPE '!'", len(w.args))
+	}
+	w.parts = append(w.parts, "("+strings.Join(some, " OR ")+")")
+}
+
 // String gives the WHERE clause, or nothing.
 func (w *where) String() string {
 	if len(w.parts) == 0 {

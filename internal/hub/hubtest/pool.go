@@ -102,9 +102,18 @@ func (c *Cluster) Open(t testing.TB) *pgcluster.Provider {
 	return p
 }
 
+// Named is the same under another name.
+func (c *Cluster) Named(name string) *Cluster {
+	o := *c
+	o.config.Name = name
+	return &o
+}
+
 // Pooled is a hub with a pool of this size on a cluster of its own.
-func (r *Rig) Pooled(c *Cluster, size int) *Rig {
-	p := c.Open(r.T)
+func (r *Rig) Pooled(c *Cluster, size int) *Rig { return r.PooledBy(c.Open(r.T), size) }
+
+// PooledBy is a hub with a pool of this size at a provider.
+func (r *Rig) PooledBy(p hub.Provider, size int) *Rig {
 	return r.With(func(d *hub.Deps) {
 		d.Providers, d.Default, d.PoolSize = map[string]hub.Provider{p.Name(): p}, p.Name(), size
 	})
@@ -129,7 +138,13 @@ func (r *Rig) Members() []*hub.Member {
 // Databases gives what the cluster has under the hub's names: by place, whose its marker says it is; templates by their name.
 func (r *Rig) Databases() map[string]string {
 	r.T.Helper()
-	items, err := r.Clusters().List(context.WithoutCancel(r.T.Context()))
+	p, ok := r.Deps.Providers[pgcluster.Name].(interface {
+		List(ctx context.Context) ([]pgcluster.Item, error)
+	})
+	if !ok {
+		r.T.Fatal("this hub has no cluster")
+	}
+	items, err := p.List(context.WithoutCancel(r.T.Context()))
 	if err != nil {
 		r.T.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -93,6 +94,9 @@ func TestNewTenantsGoWhereTheHubIsLetIn(t *testing.T) {
 	c.ask(t.Context(), everybody)
 	if n := homes(); n["away"] != 0 {
 		t.Errorf("planned %v", n)
+	}
+	if all, open := c.Parts(); !slices.Equal(all, []string{"here/", "away/"}) || !slices.Equal(open, all[:1]) {
+		t.Errorf("parts %v, open %v", all, open)
 	}
 	left, leave := context.WithCancel(t.Context())
 	leave()

@@ -129,18 +129,21 @@ func memberSlotContested(t *testing.T, s hub.Store) {
 	equal(t, "rows", len(get(t, s, func(ctx context.Context, tx hub.Tx) ([]*hub.Member, error) { return tx.ListMembers(ctx) })), 1)
 }
 
-// readyMembers: the oldest one of the wanted content, and nothing else.
+// readyMembers: the oldest one of the wanted content in the parts that were named, and nothing else.
 func readyMembers(t *testing.T, s hub.Store) {
 	addMember(t, s, slot(0))
 	addMember(t, s, slot(1), ready(at(1)), func(m *hub.Member) { m.Key = "k2" })
 	addMember(t, s, slot(2), ready(at(1)), func(m *hub.Member) { m.CatalogVersion = "v2" })
 	addMember(t, s, slot(3), ready(at(1)), func(m *hub.Member) { m.State = hub.MemberDiscarding })
 	addMember(t, s, slot(4), ready(at(1)), func(m *hub.Member) { m.Backend.Provider = "other" })
-	second := addMember(t, s, slot(5), ready(at(time.Hour)))
+	for i, part := range []string{"mainly/", "mx2/"} {
+		addMember(t, s, slot(7+i), ready(at(1)), func(m *hub.Member) { m.Backend.Place = part + m.ID })
+	}
+	second := addMember(t, s, slot(5), ready(at(time.Hour)), func(m *hub.Member) { m.Backend.Place = "m_2/" + m.ID })
 	first := addMember(t, s, slot(6), ready(at(time.Minute)), func(m *hub.Member) { m.Plan = "starter" })
 	for _, want := range []*hub.Member{first, second, nil} {
 		write(t, s, func(ctx context.Context, tx hub.Tx) error {
-			m, found, err := tx.LockReadyMember(ctx, "postgres", "k1", "v1")
+			m, found, err := tx.LockReadyMember(ctx, "postgres", []string{"main/", "m_2/"}, "k1", "v1")
 			if err != nil {
 				return err
 			}
@@ -153,7 +156,7 @@ func readyMembers(t *testing.T, s hub.Store) {
 		})
 	}
 	equal(t, "counts", get(t, s, func(ctx context.Context, tx hub.Tx) ([]hub.PoolDepth, error) { return tx.CountMembers(ctx) }),
-		[]hub.PoolDepth{{Plan: "basic", Ready: 3, Preparing: 1}})
+		[]hub.PoolDepth{{Plan: "basic", Ready: 5, Preparing: 1}})
 }
 
 // readyMembersContested: many at once, and each gets a member of its own or none.
@@ -168,7 +171,7 @@ func readyMembersContested(t *testing.T, s hub.Store) {
 		for taken[i] == "" { // one that was passed over because somebody else held the row, who then failed, would be found the next time
 			over := false
 			err := s.Write(ctx, func(tx hub.Tx) error {
-				m, found, err := tx.LockReadyMember(ctx, "postgres", "k1", "v1")
+				m, found, err := tx.LockReadyMember(ctx, "postgres", []string{"main/", "m_2/"}, "k1", "v1")
 				if err != nil {
 					return err
 				}
