@@ -20,12 +20,12 @@ const (
 //
 // Network is what passes: the server is away, starts, fails over, or somebody holds a lock. Of quota only what is given back without anybody's
 // doing passes, connections and open files; a full disk or a memory that is too small stays so until somebody makes room, and each try on a full
-// disk makes it worse. Credentials, data, the catalog and our own bugs are the same at the next try. A database that was dropped is of the
-// server's class of interruptions, and does not come back.
+// disk makes it worse. Credentials, data, the catalog and our own bugs are the same at the next try. A database that was dropped and a file that
+// the server misses are of its classes of interruptions, and do not come back.
 func (f *Failure) transient() bool {
 	switch f.Class {
 	case ClassNetwork:
-		return f.Code != "57P04"
+		return f.Code != "57P04" && f.Code != "58P01"
 	case ClassQuota:
 		return f.Code == "53300" || f.Code == "EMFILE"
 	}

@@ -54,8 +54,11 @@ func (w *run) fail(ctx context.Context, b *bench, rec StepRecord, cause error) e
 func explain(rec StepRecord, cause error) *Failure {
 	f := &Failure{Step: rec.Name, Class: ClassBug, Cause: cause.Error(), Tries: rec.Tries}
 	var se *StepError
-	if errors.As(cause, &se) {
+	switch {
+	case errors.As(cause, &se):
 		f.Class, f.Code, f.File, f.Line = se.Class, se.Code, se.File, se.Line
+	case errors.Is(cause, context.DeadlineExceeded): // not the run's own, which is no failure: a connection was not made in time
+		f.Class = ClassNetwork
 	}
 	f.advise()
 	return f
@@ -105,7 +108,7 @@ var codeAdvice = map[string]string{
 	"08P01": "What answers at the address speaks another protocol; correct host and port, then retry.",
 	"25006": "The server only reads: a standby, or one that was failed over. Point the address at the primary, then retry.",
 	"28000": "The server does not let this role in. Look at the role's right to log in and at pg_hba.conf (a database in quarantine is given back by kitshub reconcile --adopt), then retry.",
-	"28P01": "The server refuses the password. Correct it in the address (TENANT_DATABASE_URL, or the connection string that was given), then retry.",
+	"28P01": "The server refuses the password. Correct it there or in TENANT_DATABASE_URL, then retry; to give that of a database that was brought anew, claim the request.",
 	"3D000": "The database is not there. Retry makes it again; if it was in use before, restore its backup first.",
 	"40001": "Other transactions were in the way; retry.",
 	"40P01": "It ended a deadlock with another session; retry.",
@@ -121,9 +124,10 @@ var codeAdvice = map[string]string{
 	"57P02": "The server restarts after a crash. Retry when it runs; its log says why it crashed.",
 	"57P03": "The server starts, stops or recovers. Retry when it lets connections in.",
 	"57P04": "Somebody dropped the database meanwhile. Find out who; retry makes it again.",
+	"58P01": "The server misses a file that the message names, as an extension's library. Put it there, then retry.",
 
 	"ECONNREFUSED":      "Nothing listens at the address. Start the server or correct host and port, then retry.",
-	"TLS":               "The server and the hub do not agree on encryption. Correct sslmode or the server's certificate, then retry.",
+	"TLS":               "The server and the hub do not agree on encryption. Correct sslmode or the server's certificate, then retry; to give the address of a database that was brought anew, claim the request.",
 	"ENOSPC":            "The hub's disk is full. Free some room in DATA_DIR, then retry.",
 	"EMFILE":            "The hub has too many files open. Raise its limit (ulimit -n), then retry.",
 	"SQLITE_FULL":       "The hub's disk is full. Free some room in DATA_DIR, then retry.",

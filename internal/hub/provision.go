@@ -65,17 +65,26 @@ func planSteps(c *Catalog, features []string, d Dialect) ([]Step, error) {
 }
 
 // advance takes the request as far as the hub's own database goes, in the transaction that takes the lease: the backend is chosen and the
-// steps are laid out. It writes everything but the request itself.
+// steps are laid out. A request that was begun, taken over by hand and given back goes on in the backend that it has. It writes everything but
+// the request itself.
 func (w *run) advance(ctx context.Context, u *unit, r *Request) (*bench, error) {
 	if r.State == InProgress {
-		p, err := w.s.provider(w.s.fallback)
-		if err != nil {
-			return nil, err
+		name := w.s.fallback
+		if r.TenantID != "" {
+			t, err := u.Tenant(ctx, r.TenantID)
+			if err != nil {
+				return nil, err
+			}
+			name = t.Backend.Provider
 		}
-		if err := w.s.giveBackend(ctx, u, r, p); err != nil {
+		p, err := w.s.provider(name)
+		if err == nil {
+			err = w.s.giveBackend(ctx, u, r, p)
+		}
+		if err != nil {
 			return nil, &stuckError{backendStep, err}
 		}
-		if err := w.step(ctx, u, r, MoveCredentials, map[string]any{"provider": p.Name(), "tenant": r.TenantID}); err != nil {
+		if err := w.step(ctx, u, r, MoveCredentials, map[string]any{"provider": name, "tenant": r.TenantID}); err != nil {
 			return nil, err
 		}
 	}
@@ -214,7 +223,7 @@ func (w *run) migrate(ctx context.Context, b *bench) error {
 			}
 		}
 		if err := w.showing(ctx, b, func(ctx context.Context) error { return w.attempt(ctx, b, st, rec) }); err != nil {
-			if ctx.Err() != nil || errors.Is(err, errLeaseLost) {
+			if passing(ctx, err) {
 				return err
 			}
 			return w.fail(ctx, b, *rec, err)

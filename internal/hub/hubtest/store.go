@@ -29,6 +29,7 @@ type Store struct {
 	writes     int
 	dieAt      int // the number of the Write at which the process dies; 0 is never
 	afterwards bool
+	blinks     bool // it is an outage that is over at once
 	dead       bool
 	auditFails error
 	before     func() // runs once, before the next Write
@@ -46,7 +47,14 @@ var ErrNoAudit = errors.New("the audit log cannot be written")
 func (s *Store) DieAt(k int, after bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writes, s.dieAt, s.afterwards = 0, k, after
+	s.writes, s.dieAt, s.afterwards, s.blinks = 0, k, after, false
+}
+
+// BlinkAt lets the k-th Write from now fail as in an outage, and only that one.
+func (s *Store) BlinkAt(k int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes, s.dieAt, s.afterwards, s.blinks = 0, k, false, true
 }
 
 // Die ends the process here and now.
@@ -133,7 +141,7 @@ func (s *Store) enter() (dies bool, before func(), err error) {
 func (s *Store) die() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = true
+	s.dead = !s.blinks
 	return hub.Unavailable(ErrDead)
 }
 
