@@ -1,19 +1,18 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/kitshub/kitshub/internal/app"
 	"github.com/kitshub/kitshub/internal/config"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/testkit"
 )
 
 // A hub that is told to stop ends the streams of API and pages properly, and has logged and counted them when it is gone, though its server
@@ -23,7 +22,7 @@ func TestStopEndsStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &buffer{}
+	log := &testkit.Log{}
 	a, err := app.New(t.Context(), cfg, slog.New(slog.NewJSONHandler(log, nil)), "test")
 	if err != nil {
 		t.Fatal(err)
@@ -78,21 +77,4 @@ func TestStopEndsStreams(t *testing.T) {
 			t.Errorf("%s was logged %d times: %s", route, n, log)
 		}
 	}
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -5,11 +5,14 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +25,7 @@ import (
 )
 
 // secretWord is the password of what is brought: it may be told to nobody but who reveals it.
-const secretWord = "c4nary+pass/word=x y"
+const secretWord = `c4nary+pass/word="x y`
 
 // ground is an empty database with a role of its own, as an operator brings it.
 type ground struct {
@@ -134,8 +137,16 @@ func TestManualDatabase(t *testing.T) {
 	}
 	d := r.call("POST", "/api/v1/status/credentials", nil, bearer(tok)).want(200)
 	pgExec(t, d.text("url"), `INSERT INTO people (name) VALUES ('Ann')`)
-	if d.text("env.PGPASSWORD") != secretWord || d.text("env.DATABASE_URL") != d.text("url") {
+	if d.text("env.PGPASSWORD") != secretWord || d.text("env.DATABASE_URL") != d.text("url") || tells(d.Raw) == "" {
 		t.Error("the environment does not fit")
+	}
+	if d.Header.Get("Cache-Control") != "no-store" {
+		t.Error("the connection details may be kept by who passes them on")
+	}
+	r.call("POST", "/api/v1/status/credentials", nil, bearer(tok)).refused(409, "ALREADY_REVEALED")
+	again = r.as("POST", "/api/v1/tenants/"+r.as("GET", req, nil).text("tenant_id")+"/reveal", nil).want(200)
+	if again.text("url") != d.text("url") || again.Header.Get("Cache-Control") != "no-store" {
+		t.Error("the operator is told something else, or for keeps")
 	}
 
 	// The same database for another request: refused, and nothing happens to it.
@@ -151,23 +162,39 @@ func TestManualDatabase(t *testing.T) {
 
 func (r *rig) noSecret() { r.t.Helper(); r.noSecretAfter("connection.test") }
 
-// noSecretAfter: the password stands in no log line, no audit entry and no answer of a listing, in no form.
+// noSecretAfter: the password stands in no log line, no audit entry, no answer of a listing and nowhere in the hub's own files, in no form.
 func (r *rig) noSecretAfter(action string) {
 	r.t.Helper()
 	text := r.log.String() + r.as("GET", "/api/v1/audit?limit=200", nil).Raw + r.as("GET", "/api/v1/tenants", nil).Raw + r.as("GET", "/api/v1/requests", nil).Raw
 	if !strings.Contains(text, action) {
 		r.t.Errorf("there is no audit entry %s", action)
 	}
-	quoted, err := json.Marshal(secretWord)
-	ok(r.t, err)
+	files := 0
+	ok(r.t, filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		text += string(b)
+		files++
+		return err
+	}))
+	if form := tells(text); form != "" || files == 0 {
+		r.t.Errorf("the password is told as %q, in the log, a listing or one of %d files", form, files)
+	}
+}
+
+// tells finds the form in which a text has the password.
+func tells(text string) string {
 	for _, form := range []string{
 		secretWord, url.QueryEscape(secretWord), url.PathEscape(secretWord), url.UserPassword("", secretWord).String()[1:], base64.StdEncoding.EncodeToString([]byte(secretWord)),
-		base64.RawURLEncoding.EncodeToString([]byte(secretWord)), hex.EncodeToString([]byte(secretWord)), strings.Trim(string(quoted), `"`),
+		base64.RawURLEncoding.EncodeToString([]byte(secretWord)), hex.EncodeToString([]byte(secretWord)), strings.Trim(strconv.Quote(secretWord), `"`),
 	} {
 		if strings.Contains(text, form) {
-			r.t.Errorf("the password is told as %s", form)
+			return form
 		}
 	}
+	return ""
 }
 
 // Who may not, may not; and what cannot be read is told with all that is wrong.
@@ -305,6 +332,35 @@ func TestCancelledDatabaseIsGivenBack(t *testing.T) {
 	pgExec(t, g.super, `DROP EVENT TRIGGER spoil`)
 	r.reach(bring(3), hub.Completed)
 	r.noSecretAfter("request.credentials.refused")
+}
+
+// A password that is changed after it was given fails the request, by name; a retry meets it again, and who takes the request over gives the new one.
+func TestAPasswordThatWasChanged(t *testing.T) {
+	r := newRig(t)
+	g := newGround(t)
+	id, tok := r.small(1)
+	req := "/api/v1/requests/" + id
+	r.as("POST", req+"/claim", nil).want(200)
+	r.as("POST", req+"/credentials", g.body()).want(202)
+	pgExec(t, g.super, `ALTER ROLE `+g.user+` PASSWORD 'another'`)
+	r.work()
+	r.reach(id, hub.Failed)
+	f := r.as("GET", req, nil).equal("failure.class", "auth").equal("failure.code", "28P01").equal("failure.retry_at", nil)
+	if !strings.Contains(f.text("failure.action"), "claim") {
+		t.Error(f.Raw)
+	}
+	first := r.as("POST", req+"/retry", nil).want(200).equal("status", "credentials_received").text("operation_id")
+	r.reach(id, hub.Failed)
+	r.as("GET", "/api/v1/operations/"+first, nil).equal("status", "failed")
+
+	u, err := url.Parse(g.URL)
+	ok(t, err)
+	u.User = url.UserPassword(g.user, "another")
+	r.as("POST", req+"/claim", nil).want(200).equal("status", "in_progress")
+	r.as("POST", req+"/credentials", obj{"provider": "manual", "connection_string": u.String()}).want(202)
+	r.reach(id, hub.Completed)
+	r.call("POST", "/api/v1/status/credentials", nil, bearer(tok)).want(200).equal("env.PGPASSWORD", "another")
+	r.noSecretAfter("request.retry")
 }
 
 // Two requests come to one database under different names, both while it is empty: one gets it, the other is told why not, and its clearing up

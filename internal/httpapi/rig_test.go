@@ -17,11 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kitshub/kitshub/internal/auth"
 	"github.com/kitshub/kitshub/internal/catalog"
 	"github.com/kitshub/kitshub/internal/egress"
+	"github.com/kitshub/kitshub/internal/events"
 	"github.com/kitshub/kitshub/internal/httpapi"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/hub/hubtest"
 	"github.com/kitshub/kitshub/internal/jobs"
 	"github.com/kitshub/kitshub/internal/provider/external"
 	"github.com/kitshub/kitshub/internal/provider/sqlitefile"
@@ -49,7 +50,8 @@ type rig struct {
 	Service *hub.Service
 	Store   *store.Store
 	jobs    *jobs.Client
-	log     *lockedBuffer
+	dir     string // where the hub keeps its data
+	log     *testkit.Log
 	stop    context.CancelFunc // ends the event streams
 	mails   chan hub.Letter
 	seen    *observed
@@ -61,7 +63,7 @@ type option func(*httpapi.Options, *http.Server)
 func newRig(t testing.TB, opts ...option) *rig {
 	t.Helper()
 	dir := t.TempDir()
-	r := &rig{t: t, log: &lockedBuffer{}, mails: make(chan hub.Letter, 100), seen: &observed{}}
+	r := &rig{t: t, dir: dir, log: &testkit.Log{}, mails: make(chan hub.Letter, 100), seen: &observed{}}
 	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	var err error
 	r.Store, err = store.OpenSQLite(dir)
@@ -84,8 +86,8 @@ func newRig(t testing.TB, opts ...option) *rig {
 	}})
 	r.Service = hub.New(hub.Deps{
 		Store: r.Store, Jobs: r.jobs, Catalogs: fixed{cat}, Providers: map[string]hub.Provider{files.Name(): files, manual.Name(): manual, external.NameSupabase: external.NewSupabase(nowhere, log)}, Default: files.Name(),
-		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: tokens{}, Passwords: passwords{auth.NewHasherForTests()}, Events: newBus(),
-		Meter: meter{}, Mailer: r, Log: slog.New(slog.DiscardHandler), PublicURL: "http://hub.test", Instance: "ins_test", Home: "home", Workers: 2,
+		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: hubtest.Tokens{}, Passwords: hubtest.NewPasswords(), Events: events.New(),
+		Meter: &hubtest.Meter{}, Mailer: r, Log: log, PublicURL: "http://hub.test", Instance: "ins_test", Home: "home", Workers: 2,
 	})
 	r.jobs.SetHandler(r.Service)
 	base, stop := context.WithCancel(context.Background())
@@ -305,85 +307,6 @@ type fixed struct{ cat *hub.Catalog }
 
 func (f fixed) Current() *hub.Catalog        { return f.cat }
 func (f fixed) Reload(context.Context) error { return nil }
-
-type tokens struct{}
-
-func (tokens) New(prefix string) (string, []byte) { return auth.NewToken(prefix) }
-func (tokens) Hash(token string) []byte           { return auth.HashToken(token) }
-
-type passwords struct{ h *auth.Hasher }
-
-func (p passwords) Hash(_ context.Context, password string) (string, error) {
-	return p.h.Hash(password)
-}
-
-func (p passwords) Verify(_ context.Context, password, encoded string) (ok, rehash bool, err error) {
-	return p.h.Verify(password, encoded)
-}
-
-func (p passwords) Burn(_ context.Context, password string) error { return p.h.DummyVerify(password) }
-
-func (p passwords) Check(password string, identity ...string) *hub.Error {
-	return auth.CheckPassword("length", password, identity...)
-}
-
-type meter struct{}
-
-func (meter) RequestCreated(string)                  {}
-func (meter) RequestCompleted(string, time.Duration) {}
-func (meter) RequestFailed(string, hub.Class)        {}
-func (meter) Reconciled(map[string]int)              {}
-func (meter) PoolTaken(string, bool)                 {}
-func (meter) PoolFailed(string, hub.Class)           {}
-
-// bus is hub.Events within this process.
-type bus struct {
-	mu  sync.Mutex
-	sub map[string]map[*func()]bool
-}
-
-func newBus() *bus { return &bus{sub: map[string]map[*func()]bool{}} }
-
-func (b *bus) Publish(topics ...string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, t := range topics {
-		for changed := range b.sub[t] {
-			(*changed)()
-		}
-	}
-}
-
-func (b *bus) Subscribe(topic string, changed func()) (cancel func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.sub[topic] == nil {
-		b.sub[topic] = map[*func()]bool{}
-	}
-	b.sub[topic][&changed] = true
-	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.sub[topic], &changed)
-	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 type observed struct {
 	mu    sync.Mutex

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kitshub/kitshub/internal/events"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/testkit"
 	"github.com/kitshub/kitshub/internal/web"
 )
 
@@ -31,7 +32,7 @@ type house struct {
 	streams *web.Streams
 	stop    context.CancelFunc
 	srv     *httptest.Server
-	log     *logBuffer
+	log     *testkit.Log
 	seen    chan string // what the metrics are told
 	value   atomic.Int64
 	pace    web.Pace
@@ -39,7 +40,7 @@ type house struct {
 
 // open serves streams that show the house's value, and at /own also those that change by themselves.
 func openHouse(t testing.TB, pace web.Pace) *house {
-	h := &house{t: t, bus: events.New(), log: &logBuffer{}, seen: make(chan string, 100), pace: pace}
+	h := &house{t: t, bus: events.New(), log: &testkit.Log{}, seen: make(chan string, 100), pace: pace}
 	ends, stop := context.WithCancel(context.Background())
 	log := slog.New(slog.NewJSONHandler(h.log, nil))
 	h.stop, h.streams = stop, web.NewStreams(ends, h.bus, log)
@@ -159,23 +160,6 @@ func ok(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func TestStreamTellsItsOwnAndTheLinesChanges(t *testing.T) {

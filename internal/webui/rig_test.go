@@ -1,7 +1,6 @@
 package webui_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net"
@@ -14,10 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kitshub/kitshub/internal/auth"
 	"github.com/kitshub/kitshub/internal/catalog"
 	"github.com/kitshub/kitshub/internal/egress"
+	"github.com/kitshub/kitshub/internal/events"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/hub/hubtest"
 	"github.com/kitshub/kitshub/internal/jobs"
 	"github.com/kitshub/kitshub/internal/provider/external"
 	"github.com/kitshub/kitshub/internal/provider/sqlitefile"
@@ -47,7 +47,7 @@ type rig struct {
 	Service *hub.Service
 	cats    *shelf
 	jobs    *jobs.Client
-	log     *safeBuffer
+	log     *testkit.Log
 	cut     func() // breaks every open connection, as a restart or a bad network does
 }
 
@@ -62,7 +62,7 @@ func newRig(t testing.TB) *rig {
 func newEmptyRig(t testing.TB) *rig {
 	t.Helper()
 	dir := t.TempDir()
-	r := &rig{t: t, cats: &shelf{}, log: &safeBuffer{}}
+	r := &rig{t: t, cats: &shelf{}, log: &testkit.Log{}}
 	st, err := store.OpenSQLite(dir)
 	ok(t, err)
 	t.Cleanup(func() { ok(t, st.Close()) })
@@ -96,8 +96,8 @@ func newEmptyRig(t testing.TB) *rig {
 		Store: st, Jobs: r.jobs, Catalogs: r.cats, Providers: map[string]hub.Provider{
 			files.Name(): files, external.NameManual: external.NewManual(wayOut, nil), external.NameSupabase: external.NewSupabase(wayOut, nil),
 		}, Default: files.Name(),
-		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: tokens{}, Passwords: passwords{auth.NewHasherForTests()}, Events: newBus(),
-		Meter: meter{}, Mailer: noMail{}, Log: slog.New(slog.DiscardHandler), PublicURL: srv.URL, Instance: "ins_test", Home: "home", Workers: 2,
+		TenantDB: tenantdb.New(catalog.Split), Vault: v, Tokens: hubtest.Tokens{}, Passwords: hubtest.NewPasswords(), Events: events.New(),
+		Meter: &hubtest.Meter{}, Mailer: &hubtest.Mailer{}, Log: log, PublicURL: srv.URL, Instance: "ins_test", Home: "home", Workers: 2,
 	})
 	r.jobs.SetHandler(r.Service)
 	ui := webui.New(webui.Options{
@@ -192,40 +192,6 @@ func broken(c *hub.Catalog, feature string) *hub.Catalog {
 	return &out
 }
 
-type tokens struct{}
-
-func (tokens) New(prefix string) (string, []byte) { return auth.NewToken(prefix) }
-func (tokens) Hash(token string) []byte           { return auth.HashToken(token) }
-
-type passwords struct{ h *auth.Hasher }
-
-func (p passwords) Hash(_ context.Context, password string) (string, error) {
-	return p.h.Hash(password)
-}
-
-func (p passwords) Verify(_ context.Context, password, encoded string) (good, rehash bool, err error) {
-	return p.h.Verify(password, encoded)
-}
-
-func (p passwords) Burn(_ context.Context, password string) error { return p.h.DummyVerify(password) }
-
-func (p passwords) Check(password string, identity ...string) *hub.Error {
-	return auth.CheckPassword("length", password, identity...)
-}
-
-type meter struct{}
-
-func (meter) RequestCreated(string)                  {}
-func (meter) RequestCompleted(string, time.Duration) {}
-func (meter) RequestFailed(string, hub.Class)        {}
-func (meter) Reconciled(map[string]int)              {}
-func (meter) PoolTaken(string, bool)                 {}
-func (meter) PoolFailed(string, hub.Class)           {}
-
-type noMail struct{}
-
-func (noMail) Send(context.Context, string, hub.Letter) error { return nil }
-
 // connections remembers the connections of a server, also those that streams took over.
 type connections struct {
 	net.Listener
@@ -251,53 +217,4 @@ func (c *connections) cut() {
 		_ = conn.Close()
 	}
 	c.all = nil
-}
-
-// bus is hub.Events within this process.
-type bus struct {
-	mu  sync.Mutex
-	sub map[string]map[*func()]bool
-}
-
-func newBus() *bus { return &bus{sub: map[string]map[*func()]bool{}} }
-
-func (b *bus) Publish(topics ...string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, t := range topics {
-		for changed := range b.sub[t] {
-			(*changed)()
-		}
-	}
-}
-
-func (b *bus) Subscribe(topic string, changed func()) (cancel func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.sub[topic] == nil {
-		b.sub[topic] = map[*func()]bool{}
-	}
-	b.sub[topic][&changed] = true
-	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.sub[topic], &changed)
-	}
-}
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

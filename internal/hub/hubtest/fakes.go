@@ -160,18 +160,33 @@ func (e *Events) Take() []string {
 // Subscribe implements hub.Events.
 func (*Events) Subscribe(string, func()) func() { return func() {} }
 
-type tokens struct{}
+// Tokens gives the domain auth's tokens.
+type Tokens struct{}
 
-func (tokens) New(prefix string) (string, []byte) { return auth.NewToken(prefix) }
-func (tokens) Hash(token string) []byte           { return auth.HashToken(token) }
+// New implements hub.Tokens.
+func (Tokens) New(prefix string) (string, []byte) { return auth.NewToken(prefix) }
 
-type passwords struct{ h *auth.Hasher }
+// Hash implements hub.Tokens.
+func (Tokens) Hash(token string) []byte { return auth.HashToken(token) }
 
-func (p passwords) Hash(_ context.Context, pw string) (string, error) { return p.h.Hash(pw) }
-func (p passwords) Verify(_ context.Context, pw, enc string) (ok, rehash bool, err error) {
+// Passwords gives the domain auth's policy and a hasher that is quick and weak.
+type Passwords struct{ h *auth.Hasher }
+
+// NewPasswords makes one.
+func NewPasswords() Passwords { return Passwords{auth.NewHasherForTests()} }
+
+// Hash implements hub.Passwords.
+func (p Passwords) Hash(_ context.Context, pw string) (string, error) { return p.h.Hash(pw) }
+
+// Verify implements hub.Passwords.
+func (p Passwords) Verify(_ context.Context, pw, enc string) (ok, rehash bool, err error) {
 	return p.h.Verify(pw, enc)
 }
-func (p passwords) Burn(_ context.Context, pw string) error { return p.h.DummyVerify(pw) }
-func (p passwords) Check(pw string, identity ...string) *hub.Error {
+
+// Burn implements hub.Passwords.
+func (p Passwords) Burn(_ context.Context, pw string) error { return p.h.DummyVerify(pw) }
+
+// Check implements hub.Passwords.
+func (p Passwords) Check(pw string, identity ...string) *hub.Error {
 	return auth.CheckPassword("length", pw, identity...)
 }

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kitshub/kitshub/internal/auth"
 	"github.com/kitshub/kitshub/internal/catalog"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/provider/sqlitefile"
@@ -136,7 +135,7 @@ func New(t testing.TB, real *store.Store) *Rig {
 	}
 	r.Deps = hub.Deps{
 		Jobs: r.Jobs, Catalogs: r.Catalogs, Providers: map[string]hub.Provider{"sqlite": files}, Default: "sqlite", TenantDB: r.TenantDB, Vault: v,
-		Tokens: tokens{}, Passwords: passwords{auth.NewHasherForTests()}, Events: r.Events, Meter: r.Meter, Mailer: r.Mailer,
+		Tokens: Tokens{}, Passwords: NewPasswords(), Events: r.Events, Meter: r.Meter, Mailer: r.Mailer,
 		Log: slog.New(slog.DiscardHandler), PublicURL: "https://hub.example/", Instance: "ins_1", Home: "home", Workers: 2,
 	}
 	r.start()
