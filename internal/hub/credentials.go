@@ -90,6 +90,9 @@ func (s *Service) RevealToCustomer(ctx context.Context, token string) (Credentia
 		if err != nil {
 			return Credentials{}, err
 		}
+		if r.State == Cancelled {
+			return Credentials{}, E(CodeInvalidTransition, "The request was cancelled, so there is no database.", "Sign up again at any time.")
+		}
 		if r.State != Completed {
 			return Credentials{}, E(CodeInvalidTransition, "Your database is not ready yet.", "Wait until the status says completed.")
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -288,10 +289,11 @@ type credentialsView struct {
 
 type variable struct{ Name, Value string }
 
+// sortedEnv gives the variables as a shell reads them.
 func sortedEnv(c hub.Credentials) []variable {
 	env := make([]variable, 0, len(c.Env))
 	for k, v := range c.Env {
-		env = append(env, variable{k, v})
+		env = append(env, variable{k, quoted(v)})
 	}
 	sortVariables(env)
 	return env
@@ -299,6 +301,18 @@ func sortedEnv(c hub.Credentials) []variable {
 
 func sortVariables(v []variable) {
 	slices.SortFunc(v, func(a, b variable) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// bare is what means itself to a shell and to every reader of .env files.
+var bare = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./?-]*$`)
+
+// quoted puts a value that a shell would read otherwise between single quotes. The rest stays bare, since docker's --env-file takes quotes for a
+// part of the value.
+func quoted(value string) string {
+	if bare.MatchString(value) {
+		return value
+	}
+	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 }
 
 func (u *ui) reveal(w http.ResponseWriter, r *http.Request) error {

@@ -62,6 +62,7 @@ func TestLeavingTheLine(t *testing.T) {
 		t.Errorf("led to %s", to)
 	}
 	v.get(path).has("You left the line", "Sign up again").hasNot(path + "/cancel")
+	v.post(path + "/credentials").want(http.StatusConflict).has("was cancelled").hasNot("not ready yet")
 	if to := v.get(path + "/cancel").to(); to != path {
 		t.Errorf("led to %s", to)
 	}

@@ -3,6 +3,7 @@ package webui
 import (
 	"fmt"
 	"math"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -355,5 +356,21 @@ func TestEveryReasonHasWords(t *testing.T) {
 	}
 	if _, b, err := snapshot(nil, fragment{HTML: "x"}, true); err != nil || a.ID != b.ID {
 		t.Errorf("a reason that is said would be sent again as news: %v", err)
+	}
+}
+
+// What the page shows as environment variables a shell takes in as they are; what needs no quotes has none.
+func TestVariablesAsAShellReadsThem(t *testing.T) {
+	for _, value := range []string{
+		"", "plain", "postgres://u:p%20w@h:5432/d?sslmode=require", "a b", "it's", `"$HOME" and \`, "`id`", "$(id)", "a&b;c|d>e", "~", "two\nlines", "äöü", "#", "a*",
+	} {
+		shown := sortedEnv(hub.Credentials{Env: map[string]string{"X": value}})[0]
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", shown.Name+"="+shown.Value+"\nprintf %s \"$X\"").Output()
+		if err != nil || string(out) != value {
+			t.Errorf("%s is read as %q, not %q: %v", shown.Value, out, value, err)
+		}
+		if simple := strings.HasPrefix(value, "p") || value == ""; simple && shown.Value != value {
+			t.Errorf("%q is quoted: %s", value, shown.Value)
+		}
 	}
 }
