@@ -14,7 +14,7 @@ BUILD := CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags "$(LDFLAGS
 PKG ?= ./...# which packages: make test PKG=./internal/store
 TESTFLAGS ?=# more flags for go test: make test TESTFLAGS=-v
 DEMO_ARGS ?=# make demo DEMO_ARGS="--customers 500"
-PROOF_KILLS ?= 50
+PROOF_KILLS ?= 300
 PROOF_MOVES ?= 100000
 BENCH ?= .
 

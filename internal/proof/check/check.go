@@ -116,10 +116,10 @@ func Kitshub(ctx context.Context, o Options) (binary string, cleanup func() erro
 	return binary, cleanup, nil
 }
 
-// build makes the program in the project's bin/proof, where the next check finds it up to date and need not link it again, and gives a copy: who
+// build makes the program in the project's bin/judged, where the next check finds it up to date and need not link it again, and gives a copy: who
 // changes the source while a check runs changes nothing under it.
 func build(ctx context.Context, o Options, root, binary string) (err error) {
-	kept := filepath.Join(root, "bin", "proof", "kitshub")
+	kept := filepath.Join(root, "bin", "judged", "kitshub")
 	args := []string{"build", "-buildvcs=false", "-ldflags", "-s -w"} // a commit changes nothing in it
 	if o.Sabotage {
 		kept += "-sabotage"
