@@ -134,6 +134,9 @@ var codeAdvice = map[string]string{
 	"IDENTITY_MISMATCH": "Do not retry before you know whose the database is: kitshub reconcile shows both. Correct the record, or cancel the request.",
 	"FOREIGN_DATABASE":  "Do not retry before you know whose the database is: kitshub reconcile shows what is there. Rename or move it, then retry.",
 	"FOREIGN_ROLE":      "Rename or drop the role that the message names, if nobody needs it, then retry.",
+	"NOT_ISOLATED":      "Run the SQL that the message names as an administrator of the cluster, then retry.",
+	"ROLE_IN_USE":       "Run the SQL that the message names, in the databases that it names, as an administrator of the cluster, then retry.",
+	"VERSION":           "Upgrade the server to Postgres 15 or newer, or use another one, then retry.",
 	"NO_CLUSTER":        "Set the TENANT_DATABASE_URL_<NAME> of the cluster that the message names and restart the hub, then retry.",
 }
 

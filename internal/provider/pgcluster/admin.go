@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/provider"
 )
 
@@ -75,7 +78,7 @@ func (p *Provider) connect(ctx context.Context) (*admin, error) {
 	if err := p.budget.take(ctx, purpose); err != nil {
 		return nil, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, p.adminConfig.Copy())
+	conn, err := p.dial(ctx, p.adminConfig.Database)
 	if err != nil {
 		p.budget.give(purpose)
 		if !errors.Is(ctx.Err(), context.Canceled) { // the caller left, which says nothing of the cluster
@@ -85,6 +88,37 @@ func (p *Provider) connect(ctx context.Context) (*admin, error) {
 	}
 	p.away.Store(false)
 	return &admin{p: p, conn: conn, purpose: purpose}, nil
+}
+
+// dial connects as the hub. Other roles may have rights in the database, even that of making functions, so nothing of theirs is found by name.
+func (p *Provider) dial(ctx context.Context, database string) (*pgx.Conn, error) {
+	cfg := p.adminConfig.Copy()
+	cfg.Database = database
+	cfg.RuntimeParams["search_path"] = "pg_catalog"
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := newEnough(conn.PgConn().ParameterStatus("server_version")); err != nil {
+		closeConn(ctx, conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// minVersion is Postgres 15: STRATEGY wal_log, and a schema public that not everybody may write to.
+const minVersion = 15
+
+// newEnough goes by what the server says when it is connected to, before anything is asked that an old one may not know.
+func newEnough(version string) error {
+	digits := strings.IndexFunc(version, func(c rune) bool { return c < '0' || c > '9' })
+	if digits < 0 {
+		digits = len(version)
+	}
+	if major, err := strconv.Atoi(version[:digits]); err == nil && major >= minVersion {
+		return nil
+	}
+	return &hub.StepError{Class: hub.ClassData, Code: "VERSION", Err: fmt.Errorf("the server's version is %.40q; the oldest that serves is %d", version, minVersion)}
 }
 
 func (p *Provider) takeIdle(purpose Purpose) *admin {

@@ -19,9 +19,6 @@ type Finding struct {
 	SQL     string // what mends it, to be run by an administrator of the cluster; empty where no SQL does
 }
 
-// minVersion is Postgres 15: STRATEGY wal_log, and a schema public that not everybody may write to.
-const minVersion = 150000
-
 // Doctor looks whether the cluster and the hub's own role are as the provider needs them, and says what is missing with the SQL that grants it.
 // No finding means that all is well. It changes nothing.
 func (p *Provider) Doctor(ctx context.Context) (found []Finding, err error) {
@@ -61,17 +58,13 @@ func (p *Provider) withMissingRights(ctx context.Context, err error) error {
 func (p *Provider) doctorRights(ctx context.Context, a *admin) (found []Finding, err error) {
 	var me, encoding string
 	var super, createDB, createRole bool
-	var version int
-	err = a.row(ctx, `SELECT current_user, rolsuper, rolcreatedb, rolcreaterole, current_setting('server_version_num')::int,
+	err = a.row(ctx, `SELECT current_user, rolsuper, rolcreatedb, rolcreaterole,
 			(SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = 'template0')
-		FROM pg_roles WHERE rolname = current_user`, nil, &me, &super, &createDB, &createRole, &version, &encoding)
+		FROM pg_roles WHERE rolname = current_user`, nil, &me, &super, &createDB, &createRole, &encoding)
 	if err != nil {
 		return nil, err
 	}
 	role := pgx.Identifier{me}.Sanitize()
-	if version < minVersion {
-		found = append(found, Finding{true, fmt.Sprintf("The server's version is %d; 15 is the oldest that serves.", version/10000), ""})
-	}
 	if !super && !createDB {
 		found = append(found, Finding{true, fmt.Sprintf("The role %s may not make databases.", me), "ALTER ROLE " + role + " CREATEDB;"})
 	}
@@ -156,7 +149,7 @@ func (p *Provider) doctorRoom(ctx context.Context, a *admin) (found []Finding, e
 // doctorDoors finds databases that every role may connect to, so every tenant's as well: they could read the catalogs there, and write where
 // others are careless. The hub's own database may be one.
 func (p *Provider) doctorDoors(ctx context.Context, a *admin) (found []Finding, err error) {
-	rows, err := a.conn.Query(ctx, `SELECT datname FROM pg_database d WHERE datallowconn AND NOT starts_with(datname, 'kh')
+	rows, err := a.conn.Query(ctx, `SELECT datname FROM pg_database d WHERE datallowconn
 		AND EXISTS (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) x WHERE x.grantee = 0 AND x.privilege_type = 'CONNECT') ORDER BY 1`)
 	if err != nil {
 		return nil, err

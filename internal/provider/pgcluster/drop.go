@@ -43,14 +43,14 @@ func (p *Provider) onItsWay(b hub.Backend, own bool, name string, s state) bool 
 	return !own && !isMember(b.TenantID) && s.known && s.marker.Kind == MarkPool && p.names.database(s.marker.ID, s.marker.Generation) == name
 }
 
-// ownsElsewhere says that a role cannot go yet, since in its time it has made something in other databases.
+// ownsElsewhere says that a role cannot go yet, since in its time it has made something in other databases, or was given rights there.
 type ownsElsewhere struct {
 	role      string
 	databases []string
 }
 
 func (e *ownsElsewhere) Error() string {
-	return fmt.Sprintf("role %s owns something in %v", e.role, e.databases)
+	return fmt.Sprintf("role %s owns something, or has a right, in %v", e.role, e.databases)
 }
 
 // dropping runs f and does what it finds to be in its way, then runs it again. That is done here, without a connection in hand, since who
@@ -59,8 +59,12 @@ func (p *Provider) dropping(ctx context.Context, f func() error) error {
 	for try := 0; ; try++ {
 		err := f()
 		var owns *ownsElsewhere
-		if !errors.As(err, &owns) || try == 3 {
+		if !errors.As(err, &owns) {
 			return err
+		}
+		if try == 3 {
+			return &hub.StepError{Class: hub.ClassData, Code: "ROLE_IN_USE", Err: fmt.Errorf(
+				"%w that the hub may not take away; an administrator runs DROP OWNED BY %s there, then retry", owns, quote(owns.role))}
 		}
 		for _, db := range owns.databases {
 			if err := p.dropOwned(ctx, db, owns.role); err != nil {
@@ -135,19 +139,30 @@ func (a *admin) dropRole(ctx context.Context, role string) error {
 	return &ownsElsewhere{role, databases}
 }
 
-// dropOwned drops what a role owns in a database, and its rights there. Nothing of others that hangs on it: then it fails and says so.
+// dropOwned drops what a role owns in a database, and its rights there. Nothing of others that hangs on it: then it fails and says so. Rights that
+// a neighbour gave, as on a large object of his, only who may act for him takes back.
 func (p *Provider) dropOwned(ctx context.Context, db, role string) error {
 	purpose := purposeOf(ctx)
 	if err := p.budget.take(ctx, purpose); err != nil {
 		return err
 	}
 	defer p.budget.give(purpose)
-	cfg := p.adminConfig.Copy()
-	cfg.Database = db
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	conn, err := p.dial(ctx, db)
 	if err != nil {
 		return err
 	}
 	defer closeConn(ctx, conn)
-	return multi(ctx, conn.PgConn(), `DROP OWNED BY `+quote(role))
+	sql := `DROP OWNED BY ` + quote(role)
+	if p.names.isDatabase(db) {
+		var givers string
+		err := conn.QueryRow(ctx, `SELECT coalesce(string_agg(quote_ident(rolname), ', '), '') FROM pg_roles
+			WHERE rolname IN ($1::name, $2::name) AND NOT pg_has_role(current_user, oid, 'USAGE')`, db+ownerSuffix, db+runtimeSuffix).Scan(&givers)
+		if err != nil {
+			return err
+		}
+		if givers != "" {
+			sql = fmt.Sprintf(`GRANT %[1]s TO CURRENT_USER; %[2]s; REVOKE %[1]s FROM CURRENT_USER`, givers, sql)
+		}
+	}
+	return provider.Again(ctx, func() error { return multi(ctx, conn.PgConn(), sql) })
 }

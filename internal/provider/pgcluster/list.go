@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // Item is one database or role on the cluster that carries our marker or one of our names.
@@ -142,7 +143,9 @@ func (p *Provider) doors(ctx context.Context, b hub.Backend, open bool) error {
 			}
 			owner, runtime := quote(name+ownerSuffix), quote(name+runtimeSuffix)
 			if open {
-				return a.exec(ctx, fmt.Sprintf(`ALTER ROLE %s LOGIN; ALTER ROLE %s LOGIN`, owner, runtime))
+				return provider.Again(ctx, func() error {
+					return a.exec(ctx, fmt.Sprintf(`ALTER ROLE %s LOGIN; ALTER ROLE %s LOGIN`, owner, runtime))
+				})
 			}
 			var shut []string // a login that is not there has nothing to shut
 			if s.owner.exists {
@@ -152,7 +155,7 @@ func (p *Provider) doors(ctx context.Context, b hub.Backend, open bool) error {
 				shut = append(shut, fmt.Sprintf(`ALTER ROLE %[1]s NOLOGIN; GRANT %[1]s TO CURRENT_USER`, runtime))
 			}
 			if len(shut) > 0 {
-				if err := a.exec(ctx, strings.Join(shut, "; ")); err != nil {
+				if err := provider.Again(ctx, func() error { return a.exec(ctx, strings.Join(shut, "; ")) }); err != nil {
 					return err
 				}
 			}

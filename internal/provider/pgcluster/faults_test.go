@@ -1,0 +1,106 @@
+package pgcluster
+
+import (
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/kitshub/kitshub/internal/hub"
+)
+
+// Each bad day of a cluster ends in a failure with a class and a code that say what to do, and nothing of the tenant is left where it was made
+// halfway; when the trouble is over the same call goes through.
+func TestBadDaysOfACluster(t *testing.T) {
+	r := newRig(t)
+	at := func(change func(*url.URL)) *Provider {
+		u, err := url.Parse(r.admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(u)
+		return r.provider(func(c *Config) { c.AdminURL = u.String() })
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	_ = l.Close()
+	good := r.provider()
+	x := r.plan(good, "ten_1")
+	for what, c := range map[string]struct {
+		p     *Provider
+		class hub.Class
+		code  string
+	}{
+		"a wrong password":  {at(func(u *url.URL) { u.User = url.UserPassword(r.role, "wrong") }), hub.ClassAuth, codePassword},
+		"nobody listens":    {at(func(u *url.URL) { u.Host = nobody }), hub.ClassNetwork, "ECONNREFUSED"},
+		"no TLS":            {at(func(u *url.URL) { u.RawQuery = "sslmode=require" }), hub.ClassAuth, "TLS"},
+		"no such database":  {at(func(u *url.URL) { u.Path = "/kitshub_nowhere" }), hub.ClassData, codeNoDatabase},
+		"version too old":   {at(func(u *url.URL) { u.Host = saying(t, "14.19 (Debian 14.19-1)") }), hub.ClassData, "VERSION"},
+		"no version at all": {at(func(u *url.URL) { u.Host = saying(t, "eleven") }), hub.ClassData, "VERSION"},
+	} {
+		err := c.p.Create(t.Context(), x.Backend, x.Credentials, things)
+		r.wantFault(what, err, c.class, c.code)
+		if err != nil && strings.Contains(err.Error(), "wrong") {
+			t.Errorf("%s: it shows the password: %v", what, err)
+		}
+		_, err = c.p.Doctor(t.Context())
+		r.wantFault(what+": doctor", err, c.class, c.code)
+	}
+	r.su(`ALTER ROLE ` + r.role + ` CONNECTION LIMIT 0`)
+	r.wantFault("no connection left", good.Create(t.Context(), x.Backend, x.Credentials, things), hub.ClassQuota, "53300")
+	r.su(`ALTER ROLE ` + r.role + ` CONNECTION LIMIT -1`)
+	if err := good.Create(t.Context(), x.Backend, x.Credentials, things); err != nil {
+		t.Fatal(err)
+	}
+	r.wantThings(good, x, 1)
+}
+
+// saying is a server that lets everybody in and says which version it is.
+func saying(t *testing.T, version string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serveVersion(c, version)
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-ended })
+	return l.Addr().String()
+}
+
+func serveVersion(c net.Conn, version string) {
+	b := pgproto3.NewBackend(c, c)
+	for {
+		m, err := b.ReceiveStartupMessage()
+		if err != nil {
+			return
+		}
+		if _, is := m.(*pgproto3.SSLRequest); !is {
+			break
+		}
+		if _, err := c.Write([]byte("N")); err != nil {
+			return
+		}
+	}
+	b.Send(&pgproto3.AuthenticationOk{})
+	b.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: version})
+	b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if b.Flush() == nil {
+		_, _ = b.Receive() // its farewell
+	}
+}
