@@ -53,7 +53,7 @@ const requestSelect = `
 	       r.referral_source, r.special_requirements, r.enqueued_at, r.claimed_at, r.credentials_at, r.started_at, r.finished_at,
 	       r.updated_at, r.overdue_at, r.failure, r.worker, r.fence, r.version, r.first_basis, r.first_ahead,
 	       r.first_busy, r.first_p50_ms, r.first_p90_ms, r.first_ready_p50_ms, r.first_ready_p90_ms, r.waited_ms, r.ready_ms, r.raised_at, c.email, c.company_name, c.contact_name,
-	       coalesce((SELECT o.name FROM operators o WHERE o.id = r.assigned_to), '')
+	       coalesce((SELECT o.name FROM operators o WHERE o.id = r.assigned_to), (SELECT a.name FROM api_tokens a WHERE a.id = r.assigned_to), '')
 	FROM requests r JOIN customers c ON c.id = r.customer_id`
 
 // lineOrder is the total order of the line.

@@ -136,6 +136,8 @@ func apiTokens(t *testing.T, s hub.Store) {
 		return tx.APITokenByHash(ctx, []byte("c"))
 	})
 	equal(t, "no scopes", len(got.Scopes), 0)
+	held := add(t, s, func(r *hub.Request) { r.State, r.AssignedTo = hub.InProgress, "tok_b" })
+	equal(t, "name of who holds a request", request(t, s, held.ID).AssigneeName, "b")
 	again := *nilScopes
 	again.ID = "tok_d"
 	ctx := ctxOf(t)
