@@ -28,6 +28,7 @@ import (
 	"github.com/kitshub/kitshub/internal/jobs"
 	"github.com/kitshub/kitshub/internal/mail"
 	"github.com/kitshub/kitshub/internal/obs"
+	"github.com/kitshub/kitshub/internal/provider"
 	"github.com/kitshub/kitshub/internal/provider/external"
 	"github.com/kitshub/kitshub/internal/provider/pgcluster"
 	"github.com/kitshub/kitshub/internal/provider/sqlitefile"
@@ -132,15 +133,17 @@ func openStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 // turnedAway tells what a Postgres that answers has against DATABASE_URL; nil where waiting may help. The server's own words name user and
 // database, which are parts of the setting, so they are not repeated.
 func turnedAway(err error) error {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return nil
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		err = connect // with its own words, by which some trouble with TLS is known
 	}
 	p := config.Problem{Variable: "DATABASE_URL"}
-	switch {
-	case pg.Code == "3D000": // https://www.postgresql.org/docs/current/errcodes-appendix.html
+	switch _, code := provider.ClassifyPostgres(err); {
+	case code == "TLS":
+		p.Message, p.Fix = "there is no TLS as its sslmode asks for: "+provider.TLSTrouble(err), "Correct the server's TLS, or sslmode."
+	case code == "3D000": // https://www.postgresql.org/docs/current/errcodes-appendix.html
 		p.Message, p.Fix = "the server has no such database", "Make it by createdb, or correct the name."
-	case strings.HasPrefix(pg.Code, "28"):
+	case strings.HasPrefix(code, "28"):
 		p.Message, p.Fix = "the server does not let this user in", "Correct user and password, or the server's pg_hba.conf."
 	default:
 		return nil

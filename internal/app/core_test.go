@@ -2,13 +2,16 @@ package app
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kitshub/kitshub/internal/config"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/testkit"
 )
 
 // A server that answers and refuses is a fault of DATABASE_URL, told at once and without its parts; one that does not answer may come yet.
@@ -34,6 +37,20 @@ func TestWhatPostgresHasAgainstTheAddress(t *testing.T) {
 		}
 	}
 	if err := turnedAway(errors.New("connection refused")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Waiting gives a server no TLS: it is told at once, and with sslmode. The tests' servers have none.
+func TestAServerWithoutTLSIsAFaultOfTheAddress(t *testing.T) {
+	u, err := url.Parse(testkit.ServerURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.RawQuery = "sslmode=require"
+	_, err = openStore(t.Context(), &config.Config{DatabaseURL: config.Secret(u.String()), DatabaseMaxConns: 2, DatabaseConnectTimeout: time.Second})
+	var problems *config.Error
+	if !errors.As(err, &problems) || !strings.Contains(err.Error(), "the server refuses TLS. ") || !strings.Contains(err.Error(), "sslmode") {
 		t.Error(err)
 	}
 }

@@ -212,6 +212,9 @@ func (x *examination) database() {
 	if len(x.checks) == before {
 		x.ok(name, fmt.Sprintf("%s answers, with schema %d.", map[bool]string{true: fmt.Sprintf("Postgres %d", c.Version), false: "SQLite"}[c.Version > 0], c.Schema))
 	}
+	if c.Version > 0 {
+		x.connections(c)
+	}
 	if c.Schema == 0 || c.Schema > c.Current { // nothing in it can be read
 		x.store = nil
 		_ = st.Close()
@@ -256,6 +259,10 @@ func (x *examination) server(name string, c store.Condition) {
 	if c.Super {
 		x.warn(name, "The hub's role is a superuser, which is more than the hub needs.", "Give DATABASE_URL a role that owns the hub's database and nothing else.")
 	}
+}
+
+// connections holds what this hub may open against what the server takes.
+func (x *examination) connections(c store.Condition) {
 	need := x.cfg.DatabaseMaxConns
 	for _, t := range x.cfg.TenantClusters {
 		if sameServer(t.URL.Reveal(), x.cfg.DatabaseURL.Reveal()) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/url"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kitshub/kitshub/internal/config"
+	"github.com/kitshub/kitshub/internal/store"
 	"github.com/kitshub/kitshub/internal/testkit"
 	"github.com/kitshub/kitshub/internal/testkit/pgserver"
 )
@@ -76,6 +78,16 @@ func TestDoctorSaysWhatGrants(t *testing.T) {
 		if c.Status == VerdictFail {
 			t.Errorf("after the SQL: %+v", c)
 		}
+	}
+	st, err := store.OpenPostgres(t.Context(), u.String(), store.Options{MaxConns: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(st.Migrate(t.Context()), st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if said := examined(t, env, password); !slices.ContainsFunc(said, func(c Check) bool { return c.Check == "hub database" && c.Status == VerdictOK }) {
+		t.Errorf("nothing is said of a database that is well: %+v", said)
 	}
 
 	u.User = url.UserPassword(role, password+"x")
