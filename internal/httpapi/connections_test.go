@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/hub/hubtest"
 	"github.com/kitshub/kitshub/internal/testkit"
 )
 
@@ -80,34 +81,9 @@ func (g *ground) tables() (n int) {
 	return n
 }
 
-// until waits until a request is as it shall be.
-func (r *rig) until(id string, good func(hub.State) bool) hub.State {
-	r.t.Helper()
-	changed := make(chan struct{}, 1)
-	defer r.Service.Subscribe(id, func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})()
-	over := time.After(patience)
-	for {
-		req, err := r.Service.Request(r.t.Context(), id)
-		ok(r.t, err)
-		if good(req.State) {
-			return req.State
-		}
-		select {
-		case <-changed:
-		case <-over:
-			r.t.Fatalf("%s is %s: %+v", id, req.State, req.Failure)
-		}
-	}
-}
-
 func (r *rig) reach(id string, s hub.State) {
 	r.t.Helper()
-	r.until(id, func(is hub.State) bool { return is == s })
+	hubtest.Reach(r.t, r.Service, id, s)
 }
 
 // An operator brings a database by its connection string; the whole pipeline runs there, and the customer gets it.
@@ -383,7 +359,7 @@ func TestOneDatabaseForTwo(t *testing.T) {
 	r.work()
 	var won, lost string
 	for _, id := range ids {
-		switch s := r.until(id, func(s hub.State) bool { return s == hub.Completed || s == hub.Failed }); s {
+		switch s := hubtest.Until(t, r.Service, id, func(s hub.State) bool { return s == hub.Completed || s == hub.Failed }); s {
 		case hub.Completed:
 			won = id
 		case hub.Failed:

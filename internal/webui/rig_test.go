@@ -125,29 +125,9 @@ func (r *rig) signUp(email, company, plan string) hub.SignedUp {
 	return s
 }
 
-// reach waits until the request is in the state.
 func (r *rig) reach(id string, s hub.State) {
 	r.t.Helper()
-	changed := make(chan struct{}, 1)
-	defer r.Service.Subscribe(id, func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})()
-	over := time.After(patience)
-	for {
-		req, err := r.Service.Request(r.t.Context(), id)
-		ok(r.t, err)
-		if req.State == s {
-			return
-		}
-		select {
-		case <-changed:
-		case <-over:
-			r.t.Fatalf("%s is %s, not %s: %+v", id, req.State, s, req.Failure)
-		}
-	}
+	hubtest.Reach(r.t, r.Service, id, s)
 }
 
 func ok(t testing.TB, err error) {

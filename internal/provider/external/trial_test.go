@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,6 +101,25 @@ func TestBadDatabases(t *testing.T) {
 	t.Run("private address", func(t *testing.T) {
 		g := newGround(t, "")
 		refusedBy(t, NewManual(egress.New(egress.Options{}), nil), conn(g.URL), hub.CodeAddressRefused, "loopback")
+	})
+	t.Run("a name that leads elsewhere when it is dialled", func(t *testing.T) {
+		var asked atomic.Int64
+		d := egress.New(egress.Options{
+			Resolve: func(context.Context, string) ([]netip.Addr, error) {
+				if asked.Add(1) == 1 {
+					return []netip.Addr{netip.MustParseAddr("8.8.8.8")}, nil
+				}
+				return []netip.Addr{netip.MustParseAddr("169.254.169.254")}, nil
+			},
+			Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+				t.Errorf("%s was dialled", address)
+				return nil, errNotDialled
+			},
+		})
+		refusedBy(t, NewManual(d, nil), conn("postgres://u:"+url.QueryEscape(canary)+"@turns.example/d"), hub.CodeAddressRefused, "169.254.169.254", "connect")
+		if asked.Load() < 2 {
+			t.Error("it was asked for once only")
+		}
 	})
 	t.Run("TLS refused", func(t *testing.T) {
 		g := newGround(t, "")
