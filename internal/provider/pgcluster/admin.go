@@ -182,6 +182,12 @@ func (a *admin) exec(ctx context.Context, sql string) error {
 	return a.step(ctx, func() error { return multi(ctx, a.conn.PgConn(), sql) })
 }
 
+// again runs statements of one transaction, and runs them again where they met a race with somebody else.
+func (a *admin) again(ctx context.Context, statements ...string) error {
+	sql := strings.Join(statements, ";")
+	return provider.Again(ctx, func() error { return a.exec(ctx, sql) })
+}
+
 func multi(ctx context.Context, conn *pgconn.PgConn, sql string) error {
 	_, err := conn.Exec(ctx, sql).ReadAll()
 	return err

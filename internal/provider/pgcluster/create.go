@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/provider"
@@ -28,10 +27,15 @@ func (p *Provider) Create(ctx context.Context, b hub.Backend, c hub.Credentials,
 	if !own {
 		return p.HandOver(ctx, b)
 	}
-	if err = p.ensureCluster(ctx); err == nil {
-		err = p.make(ctx, b, c, name, t)
+	for try := 0; ; try++ {
+		if err = p.ensureCluster(ctx); err == nil {
+			err = p.make(ctx, b, c, name, t)
+		}
+		if codeOf(err) != codeNoRole || try == 1 {
+			return p.withMissingRights(ctx, err)
+		}
+		p.ready.Store(false) // the server came back without what all databases share: restored, or set up anew
 	}
-	return p.withMissingRights(ctx, err)
 }
 
 // errNoTemplate asks for the template; it is built without the lock and the connection that are held when it is found missing.
@@ -95,11 +99,7 @@ func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials
 	if v.err != nil {
 		return v.err
 	}
-	return provider.Again(ctx, func() error {
-		return a.exec(ctx, strings.Join([]string{
-			p.rolesSQL(name, s, v), provider.CompatGrantSQL(literal(name + runtimeSuffix)), p.openSQL(name, want),
-		}, ";"))
-	})
+	return a.again(ctx, p.rolesSQL(name, s, v), provider.CompatGrantSQL(literal(name+runtimeSuffix)), p.openSQL(name, want))
 }
 
 // clone copies a template. The copy lets nobody in until it is finished: a new database is open to every role of the cluster otherwise, and
@@ -114,7 +114,7 @@ func (a *admin) clone(ctx context.Context, name, source string) error {
 	}
 	sql := fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s STRATEGY wal_log ALLOW_CONNECTIONS false`, quote(name), quote(source))
 	for try := 0; ; try++ {
-		err := provider.Again(ctx, func() error { return a.exec(ctx, sql) })
+		err := a.again(ctx, sql)
 		switch codeOf(err) {
 		case codeNoDatabase, codeNotInState: // gone, or in the middle of going
 			return errNoTemplate
@@ -134,7 +134,7 @@ func (a *admin) clone(ctx context.Context, name, source string) error {
 
 // showOut ends the sessions in a database that we may end, and closes it to new ones.
 func (a *admin) showOut(ctx context.Context, name string) error {
-	if err := a.exec(ctx, `ALTER DATABASE `+quote(name)+` ALLOW_CONNECTIONS false`); err != nil {
+	if err := a.again(ctx, `ALTER DATABASE `+quote(name)+` ALLOW_CONNECTIONS false`); err != nil {
 		return err
 	}
 	return a.endSessions(ctx, name)
@@ -142,9 +142,10 @@ func (a *admin) showOut(ctx context.Context, name string) error {
 
 // endSessions ends the sessions of roles that we are a member of, and waits for their end. Those of others are left; the statement that needs
 // them gone says so.
-func (a *admin) endSessions(ctx context.Context, name string) error {
-	var n int
-	return a.row(ctx, `SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
-		WHERE datname = $1::name AND pid <> pg_backend_pid() AND usesysid IS NOT NULL AND pg_has_role(current_user, usesysid, 'USAGE')
-		AND (SELECT NOT rolsuper FROM pg_roles WHERE oid = usesysid)`, []any{name}, &n)
+func (a *admin) endSessions(ctx context.Context, name string) error { return a.exec(ctx, endSQL(name)) }
+
+func endSQL(name string) string {
+	return fmt.Sprintf(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+		WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL AND pg_has_role(current_user, usesysid, 'USAGE')
+		AND (SELECT NOT rolsuper FROM pg_roles WHERE oid = usesysid)`, literal(name))
 }

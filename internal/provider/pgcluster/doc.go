@@ -22,7 +22,8 @@
 //
 // Why the owner has a login, rather than the hub's own role with SET ROLE: a session of the hub's role stays one, and whatever runs in it, a
 // script of the catalog, a function behind a trigger, can go back with RESET ROLE and reach every database. A session of the owner's login can
-// go back to something that can reach this one database. The price is one more sealed password and a role.
+// go back to something that can reach this one database. The price is one more sealed password and a role. A template is built in the same way,
+// by a login that is made with its database and goes when it is finished.
 //
 // Passwords are 160 random bits; the server is sent SCRAM verifiers that are computed here, so no statement and no log holds one. Supabase's
 // roles anon, authenticated and service_role are made where they are missing, without login and without BYPASSRLS, and a schema auth answers

@@ -78,10 +78,7 @@ func (p *Provider) dropping(ctx context.Context, f func() error) error {
 func (a *admin) drop(ctx context.Context, name string, s state, whose Marker) error {
 	if s.exists && !s.spoiled {
 		mark := Marker{MarkDropping, whose.ID, whose.Generation}.text(a.p.names.tag)
-		err := provider.Again(ctx, func() error {
-			return a.exec(ctx, fmt.Sprintf(`ALTER DATABASE %s ALLOW_CONNECTIONS false; %s`, quote(name), commentSQL(name, mark)))
-		})
-		if err != nil {
+		if err := a.again(ctx, `ALTER DATABASE `+quote(name)+` ALLOW_CONNECTIONS false`, commentSQL(name, mark)); err != nil {
 			return err
 		}
 	}
@@ -94,7 +91,7 @@ func (a *admin) finishDrop(ctx context.Context, name string, s state) error {
 	roles := map[string]roleState{name + ownerSuffix: s.owner, name + runtimeSuffix: s.runtime}
 	for role, r := range roles {
 		if r.exists && r.mine { // to be allowed to end its sessions and drop what it owns
-			if err := provider.Again(ctx, func() error { return a.exec(ctx, fmt.Sprintf(`GRANT %s TO CURRENT_USER`, quote(role))) }); err != nil {
+			if err := a.again(ctx, fmt.Sprintf(`GRANT %s TO CURRENT_USER`, quote(role))); err != nil {
 				return err
 			}
 		}
@@ -103,7 +100,7 @@ func (a *admin) finishDrop(ctx context.Context, name string, s state) error {
 		if err := a.endSessions(ctx, name); err != nil {
 			return err
 		}
-		if err := provider.Again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(name)) }); err != nil {
+		if err := a.again(ctx, `DROP DATABASE IF EXISTS `+quote(name)); err != nil {
 			if codeOf(err) == codeInUse {
 				return &hub.StepError{Class: hub.ClassNetwork, Code: codeInUse, Err: fmt.Errorf(
 					"somebody whose session the hub may not end is connected to %s; see who in pg_stat_activity: %w", name, err)}
@@ -123,7 +120,7 @@ func (a *admin) finishDrop(ctx context.Context, name string, s state) error {
 
 // dropRole drops a role. In a database that lets everybody in, a customer's program may have made something; that is named, not touched.
 func (a *admin) dropRole(ctx context.Context, role string) error {
-	err := provider.Again(ctx, func() error { return a.exec(ctx, `DROP ROLE IF EXISTS `+quote(role)) })
+	err := a.again(ctx, `DROP ROLE IF EXISTS `+quote(role))
 	if codeOf(err) != codeDependents {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // SQLSTATE codes that are met and meant (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 const (
 	codeDuplicateObject = "42710"
-	codeUnique          = "23505" // how two creations of one name at one time end in the shared catalogs
+	codeNoRole          = "42704"
 	codeNoDatabase      = "3D000"
 	codeInUse           = "55006"
 	codeNotInState      = "55000" // "database … is not currently accepting connections", "cannot use invalid database …"

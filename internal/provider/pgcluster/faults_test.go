@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/testkit/pgserver"
 )
 
 // Each bad day of a cluster ends in a failure with a class and a code that say what to do, and nothing of the tenant is left where it was made
@@ -103,4 +104,22 @@ func serveVersion(c net.Conn, version string) {
 	if b.Flush() == nil {
 		_, _ = b.Receive() // its farewell
 	}
+}
+
+// A server that comes back without what the hub had made on it, as one restored from an older backup or set up anew, is furnished again.
+func TestAClusterThatComesBackEmpty(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
+	s, err := pgserver.Start(t.Context(), pgserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop() })
+	r := rigOn(t, s.URL)
+	p := r.provider()
+	r.create(p, "ten_1", things)
+	p.shedIdle() // as its end does
+	r.clean()
+	r.su(`CREATE ROLE ` + r.role + ` LOGIN CREATEDB CREATEROLE PASSWORD 'secret'`)
+	x := r.create(p, "ten_2", things)
+	r.wantThings(p, x, 1)
 }

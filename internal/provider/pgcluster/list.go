@@ -88,7 +88,8 @@ func (p *Provider) Remove(ctx context.Context, i Item) error {
 	ctx = For(ctx, Look)
 	name, isRole := i.Name, i.Role
 	if isRole {
-		if i.Marker.Kind != MarkRole || !p.names.isDatabase(i.Marker.ID) {
+		_, building := p.names.buildingKey(i.Marker.ID)
+		if i.Marker.Kind != MarkRole || !(building || p.names.isDatabase(i.Marker.ID)) {
 			return notRemovable(i)
 		}
 		name = i.Marker.ID
@@ -98,8 +99,9 @@ func (p *Provider) Remove(ctx context.Context, i Item) error {
 
 func (p *Provider) remove(ctx context.Context, i Item, name string, isRole bool) error {
 	return p.with(ctx, "removing what belongs to nobody", func(a *admin) error {
-		if key, ok := p.names.buildingKey(name); ok && !isRole {
-			return a.locked(ctx, p.names.template(key), func() error { return a.discardBuilding(ctx, name) })
+		if key, ok := p.names.buildingKey(name); ok {
+			tmp := strings.TrimSuffix(name, ownerSuffix) // where it is the login that is left
+			return a.locked(ctx, p.names.template(key), func() error { return a.discardBuilding(ctx, tmp) })
 		}
 		return a.locked(ctx, name, func() error {
 			s, err := a.look(ctx, name)
@@ -143,9 +145,7 @@ func (p *Provider) doors(ctx context.Context, b hub.Backend, open bool) error {
 			}
 			owner, runtime := quote(name+ownerSuffix), quote(name+runtimeSuffix)
 			if open {
-				return provider.Again(ctx, func() error {
-					return a.exec(ctx, fmt.Sprintf(`ALTER ROLE %s LOGIN; ALTER ROLE %s LOGIN`, owner, runtime))
-				})
+				return a.again(ctx, `ALTER ROLE `+owner+` LOGIN`, `ALTER ROLE `+runtime+` LOGIN`)
 			}
 			var shut []string // a login that is not there has nothing to shut
 			if s.owner.exists {
@@ -154,12 +154,18 @@ func (p *Provider) doors(ctx context.Context, b hub.Backend, open bool) error {
 			if s.runtime.exists {
 				shut = append(shut, fmt.Sprintf(`ALTER ROLE %[1]s NOLOGIN; GRANT %[1]s TO CURRENT_USER`, runtime))
 			}
-			if len(shut) > 0 {
-				if err := provider.Again(ctx, func() error { return a.exec(ctx, strings.Join(shut, "; ")) }); err != nil {
-					return err
-				}
+			if len(shut) == 0 {
+				return a.endSessions(ctx, name)
 			}
-			return a.endSessions(ctx, name)
+			// One message, which the server works through whoever is still there to hear of it: nobody finds the logins shut and a session alive.
+			sql := fmt.Sprintf(`BEGIN; %s; COMMIT; %s`, strings.Join(shut, "; "), endSQL(name))
+			return provider.Again(ctx, func() error {
+				err := a.exec(ctx, sql)
+				if err != nil && !a.conn.IsClosed() {
+					_, _ = a.conn.Exec(ctx, `ROLLBACK`) // what counts is why
+				}
+				return err
+			})
 		})
 	})
 }

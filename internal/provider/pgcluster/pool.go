@@ -6,7 +6,6 @@ import (
 	"maps"
 
 	"github.com/kitshub/kitshub/internal/hub"
-	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // The warm pool: databases that are made, probed and waiting. A member is planned as a tenant is, under an id of its own that begins with
@@ -64,7 +63,7 @@ func (p *Provider) HandOver(ctx context.Context, b hub.Backend) error {
 		return &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("the place %s is %s's own, not one of the pool", b.Place, b.TenantID)}
 	}
 	return p.with(ctx, "handing over a database of the pool", func(a *admin) error {
-		err := provider.Again(ctx, func() error { return a.exec(ctx, p.handOverSQL(name, markerOf(b.TenantID, b.Generation))) })
+		err := a.again(ctx, p.handOverSQL(name, markerOf(b.TenantID, b.Generation)))
 		if codeOf(err) != codeRefused {
 			return err
 		}

@@ -33,34 +33,39 @@ func (p *Provider) ensureCluster(ctx context.Context) error {
 }
 
 func (a *admin) makeShared(ctx context.Context) error {
-	n := a.p.names
-	mark := Marker{Kind: MarkCluster}.text(n.tag)
-	for _, role := range []string{n.owner(), n.app()} {
-		var exists, member bool
-		var says string
-		err := a.row(ctx, `SELECT r.oid IS NOT NULL, coalesce(shobj_description(r.oid, 'pg_authid'), ''), coalesce(pg_has_role(current_user, r.oid, 'USAGE'), false)
-			FROM (SELECT 1) one LEFT JOIN pg_roles r ON r.rolname = $1::name`, []any{role}, &exists, &says, &member)
-		if err != nil {
+	for _, role := range []string{a.p.names.owner(), a.p.names.app()} {
+		if err := provider.Again(ctx, func() error { return a.makeSharedRole(ctx, role) }); err != nil {
 			return err
-		}
-		if exists && says != mark {
-			return wrongRole(role, says)
-		}
-		var sql []string
-		if !exists {
-			sql = append(sql, fmt.Sprintf(`CREATE ROLE %s NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS`, quote(role)),
-				fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, quote(role), literal(mark)))
-		}
-		if !member && role == n.owner() { // to build templates as this role, and to give it what we own
-			sql = append(sql, fmt.Sprintf(`GRANT %s TO CURRENT_USER`, quote(role)))
-		}
-		if len(sql) > 0 {
-			if err := a.exec(ctx, strings.Join(sql, ";")); err != nil {
-				return err
-			}
 		}
 	}
 	return a.makeCompat(ctx)
+}
+
+func (a *admin) makeSharedRole(ctx context.Context, role string) error {
+	n := a.p.names
+	mark := Marker{Kind: MarkCluster}.text(n.tag)
+	var exists, member bool
+	var says string
+	err := a.row(ctx, `SELECT r.oid IS NOT NULL, coalesce(shobj_description(r.oid, 'pg_authid'), ''), coalesce(pg_has_role(current_user, r.oid, 'USAGE'), false)
+		FROM (SELECT 1) one LEFT JOIN pg_roles r ON r.rolname = $1::name`, []any{role}, &exists, &says, &member)
+	if err != nil {
+		return err
+	}
+	if exists && says != mark {
+		return wrongRole(role, says)
+	}
+	var sql []string
+	if !exists {
+		sql = append(sql, fmt.Sprintf(`CREATE ROLE %s NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS`, quote(role)),
+			fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, quote(role), literal(mark)))
+	}
+	if !member && role == n.owner() { // to give it what we own in a new database
+		sql = append(sql, fmt.Sprintf(`GRANT %s TO CURRENT_USER`, quote(role)))
+	}
+	if len(sql) == 0 {
+		return nil
+	}
+	return a.exec(ctx, strings.Join(sql, ";"))
 }
 
 // makeCompat makes Supabase's roles where they are missing. They are the whole cluster's, so another installation may do the same now.
@@ -73,8 +78,8 @@ func (a *admin) makeCompat(ctx context.Context) error {
 		if exists {
 			continue
 		}
-		err := a.exec(ctx, provider.CompatRoleSQL(quote(role)))
-		if code := codeOf(err); err != nil && code != codeDuplicateObject && code != codeUnique {
+		err := provider.Again(ctx, func() error { return a.exec(ctx, provider.CompatRoleSQL(quote(role))) })
+		if err != nil && codeOf(err) != codeDuplicateObject { // made meanwhile
 			return err
 		}
 	}
@@ -84,32 +89,30 @@ func (a *admin) makeCompat(ctx context.Context) error {
 // rolesSQL makes the two roles of a database, or gives those that are there the passwords of the credentials. All of it is one transaction, so
 // a role of our name without our mark is not ours. Before it the caller has looked that what exists is.
 func (p *Provider) rolesSQL(name string, s state, v verifiers) string {
-	mark := literal(Marker{Kind: MarkRole, ID: name}.text(p.names.tag))
-	var sql []string
-	for _, r := range []struct {
-		role, group, secret string
-		conns               int
-		exists              bool
-	}{
-		{name + ownerSuffix, p.names.owner(), v.owner, ownerConns, s.owner.exists},
-		{name + runtimeSuffix, p.names.app(), v.runtime, p.tenantConns, s.runtime.exists},
-	} {
-		verb := "CREATE ROLE %s LOGIN INHERIT CONNECTION LIMIT %d PASSWORD %s"
-		if r.exists { // one that was shut out stays so
-			verb = "ALTER ROLE %s CONNECTION LIMIT %d PASSWORD %s"
-		}
-		sql = append(sql, fmt.Sprintf(verb, quote(r.role), r.conns, literal(r.secret)))
-		if !r.exists {
-			sql = append(sql, fmt.Sprintf(`COMMENT ON ROLE %s IS %s`, quote(r.role), mark))
-		}
-		sql = append(sql, fmt.Sprintf(`GRANT %s TO %s`, quote(r.group), quote(r.role)))
-	}
-	// What the owner's sessions make belongs to the role that owns the template's objects, whichever program connects.
-	sql = append(sql, fmt.Sprintf(`ALTER ROLE %s SET role = %s`, quote(name+ownerSuffix), literal(p.names.owner())),
+	return strings.Join([]string{
+		p.loginSQL(name+ownerSuffix, p.names.owner(), name, v.owner, ownerConns, s.owner.exists),
+		p.loginSQL(name+runtimeSuffix, p.names.app(), name, v.runtime, p.tenantConns, s.runtime.exists),
+		p.asOwnerSQL(name + ownerSuffix),
 		// A forgotten transaction holds back the vacuum of the whole cluster. A program may set these otherwise for its session.
 		fmt.Sprintf(`ALTER ROLE %s SET idle_in_transaction_session_timeout = '5min'`, quote(name+runtimeSuffix)),
-		fmt.Sprintf(`ALTER ROLE %s SET statement_timeout = '5min'`, quote(name+runtimeSuffix)))
-	return strings.Join(sql, ";")
+		fmt.Sprintf(`ALTER ROLE %s SET statement_timeout = '5min'`, quote(name+runtimeSuffix)),
+	}, ";")
+}
+
+// loginSQL makes a database's login with its mark, a member of a group, or gives one that is there its password; one that was shut out stays so.
+func (p *Provider) loginSQL(role, group, database, secret string, conns int, exists bool) string {
+	sql := fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT %d PASSWORD %s`, quote(role), conns, literal(secret))
+	if !exists {
+		sql = fmt.Sprintf(`CREATE ROLE %s LOGIN INHERIT CONNECTION LIMIT %d PASSWORD %s; COMMENT ON ROLE %[1]s IS %[4]s`,
+			quote(role), conns, literal(secret), literal(Marker{Kind: MarkRole, ID: database}.text(p.names.tag)))
+	}
+	return sql + fmt.Sprintf(`; GRANT %s TO %s`, quote(group), quote(role))
+}
+
+// asOwnerSQL lets a login's sessions begin as the role that owns what is inside every database, so that what they make belongs to it, whichever
+// program connects.
+func (p *Provider) asOwnerSQL(role string) string {
+	return fmt.Sprintf(`ALTER ROLE %s SET role = %s`, quote(role), literal(p.names.owner()))
 }
 
 // openSQL finishes a database: who may connect, whose it is, and last, that anybody may. One transaction.

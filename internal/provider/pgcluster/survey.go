@@ -95,7 +95,12 @@ func (p *Provider) found(i Item, held map[int64]bool) (f hub.Found, ok bool) {
 	case i.Role && i.Marker.Kind == MarkRole && p.names.isDatabase(i.Marker.ID):
 		f.Kind, f.Place, f.Busy = hub.FoundLogin, p.place(i.Marker.ID), held[lockKey(i.Marker.ID)]
 		return f, true
-	case i.Role || i.Marker.Kind == MarkTemplate || i.Marker.Kind == MarkCluster:
+	case i.Role:
+		// The login of a template in the making goes with its database; one that is left alone is found by its own name.
+		key, building := p.names.buildingKey(i.Marker.ID)
+		f.Kind, f.State, f.Busy = hub.FoundBuild, hub.FoundHalf, held[lockKey(p.names.template(key))]
+		return f, building && i.Marker.Kind == MarkRole
+	case i.Marker.Kind == MarkTemplate || i.Marker.Kind == MarkCluster:
 		return f, false
 	case i.Marker.Kind == MarkTenant || i.Marker.Kind == MarkPool:
 		f.Owner, _ = i.Backend()

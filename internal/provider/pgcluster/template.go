@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -131,7 +130,7 @@ func (a *admin) discardSpoiled(ctx context.Context, name string) error {
 	if err != nil || !s.spoiled {
 		return err
 	}
-	return provider.Again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(name)) })
+	return a.again(ctx, `DROP DATABASE IF EXISTS `+quote(name))
 }
 
 func commentSQL(name, text string) string {
@@ -144,58 +143,70 @@ func (a *admin) build(ctx context.Context, t hub.Template, name string) error {
 	if err := a.discardBuilding(ctx, tmp); err != nil {
 		return err
 	}
-	if err := provider.Again(ctx, func() error {
-		return a.exec(ctx, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false`, quote(tmp)))
-	}); err != nil {
+	if err := a.again(ctx, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false`, quote(tmp))); err != nil {
 		return fmt.Errorf("making an empty database: %w", err)
 	}
+	builder, password := tmp+ownerSuffix, newPassword()
+	secret, err := verifier(password)
+	if err != nil {
+		return err
+	}
 	mark := func(kind MarkerKind) string { return Marker{kind, t.Key, p.now().Unix()}.text(p.names.tag) }
-	err := a.exec(ctx, strings.Join([]string{
-		`REVOKE ALL ON DATABASE ` + quote(tmp) + ` FROM PUBLIC`,
+	err = a.again(ctx,
+		p.loginSQL(builder, p.names.owner(), tmp, secret, ownerConns, false), p.asOwnerSQL(builder),
+		fmt.Sprintf(`GRANT %s TO CURRENT_USER`, quote(builder)), // to be allowed to end its sessions
+		`REVOKE ALL ON DATABASE `+quote(tmp)+` FROM PUBLIC`,
+		fmt.Sprintf(`GRANT CONNECT ON DATABASE %s TO %s`, quote(tmp), quote(builder)),
 		fmt.Sprintf(`GRANT CREATE, TEMPORARY ON DATABASE %s TO %s`, quote(tmp), quote(p.names.owner())),
 		commentSQL(tmp, mark(MarkBuilding)),
-		`ALTER DATABASE ` + quote(tmp) + ` ALLOW_CONNECTIONS true`,
-	}, ";"))
+		`ALTER DATABASE `+quote(tmp)+` ALLOW_CONNECTIONS true`)
 	if err == nil {
-		err = p.fill(ctx, t, tmp)
+		err = p.fill(ctx, t, tmp, builder, password)
 	}
-	if err != nil {
-		// Left to itself it would wait for the next build of this key, which may never come.
+	if err == nil {
+		err = a.showOut(ctx, tmp)
+	}
+	if err == nil {
+		err = a.again(ctx,
+			fmt.Sprintf(`ALTER DATABASE %s RENAME TO %s`, quote(tmp), quote(name)), commentSQL(name, mark(MarkTemplate)),
+			fmt.Sprintf(`REVOKE ALL ON DATABASE %s FROM %s`, quote(name), quote(builder)), `DROP ROLE `+quote(builder))
+		if codeOf(err) == codeDependents {
+			err = &hub.StepError{Class: hub.ClassCatalog, Code: codeDependents, Err: fmt.Errorf(
+				"a script made something that belongs to the login it was run with, not to the owner of all: leave SET ROLE out of it: %w", err)}
+		}
+	}
+	// Left to itself what could not be built would wait for the next build of this key, which may never come.
+	if err != nil && !errors.Is(err, errKilled) && !a.conn.IsClosed() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardWithin)
 		defer cancel()
-		if !errors.Is(err, errKilled) && !a.conn.IsClosed() {
-			_ = a.discardBuilding(clean, tmp)
-		}
-		return err
+		_ = a.discardBuilding(clean, tmp)
 	}
-	if err := a.showOut(ctx, tmp); err != nil {
-		return err
-	}
-	return provider.Again(ctx, func() error {
-		return a.exec(ctx, fmt.Sprintf(`ALTER DATABASE %s RENAME TO %s; %s`, quote(tmp), quote(name), commentSQL(name, mark(MarkTemplate))))
-	})
+	return err
 }
 
-// discardBuilding drops what a build that died left. Without a marker it is one that died between two statements; of our name and our making.
+// discardBuilding drops what a build that died left: the database, and then its login. Without a marker the database is one that died between two
+// statements; of our name and our making.
 func (a *admin) discardBuilding(ctx context.Context, tmp string) error {
 	s, err := a.look(ctx, tmp)
-	if err != nil || !s.exists {
+	if err != nil {
 		return err
 	}
-	if !s.abandoned() && s.marker.Kind != MarkBuilding {
-		return &hub.StepError{Class: hub.ClassData, Code: "FOREIGN_DATABASE", Err: fmt.Errorf(
-			"there is a database %s on the cluster that the hub did not make; it was not touched: rename or drop it, then retry", tmp)}
-	}
-	if !s.spoiled {
-		if err := a.showOut(ctx, tmp); err != nil {
-			return err
+	if s.exists {
+		if !s.abandoned() && s.marker.Kind != MarkBuilding {
+			return &hub.StepError{Class: hub.ClassData, Code: "FOREIGN_DATABASE", Err: fmt.Errorf(
+				"there is a database %s on the cluster that the hub did not make; it was not touched: rename or drop it, then retry", tmp)}
+		}
+		if !s.spoiled {
+			if err := a.showOut(ctx, tmp); err != nil {
+				return err
+			}
 		}
 	}
-	return provider.Again(ctx, func() error { return a.exec(ctx, `DROP DATABASE IF EXISTS `+quote(tmp)) })
+	return a.finishDrop(ctx, tmp, s)
 }
 
-// fill furnishes the new database and runs the template's steps in it, as the role that owns what is inside every database.
-func (p *Provider) fill(ctx context.Context, t hub.Template, tmp string) error {
+// fill furnishes the new database and runs the template's steps in it with a login of its own, as a tenant's steps are run.
+func (p *Provider) fill(ctx context.Context, t hub.Template, tmp, builder, password string) error {
 	cfg := p.adminConfig.Copy()
 	cfg.Database = tmp
 	db := p.openDB(ctx, cfg)
@@ -206,7 +217,7 @@ func (p *Provider) fill(ctx context.Context, t hub.Template, tmp string) error {
 	if t.Build == nil {
 		return nil
 	}
-	cfg.RuntimeParams["role"] = p.names.owner()
+	cfg.User, cfg.Password = builder, password
 	db = p.openDB(ctx, cfg)
 	if err := t.Build(ctx, db); err != nil {
 		_ = db.Close()

@@ -2,6 +2,7 @@ package pgcluster
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -135,4 +136,101 @@ func TestDoctorTellsOfOpenDoors(t *testing.T) {
 			t.Errorf("the door of %s is not told of once, and mended by the SQL", name)
 		}
 	}
+}
+
+// What a catalog's text does while a template is built it does with the rights of that database's owner: there is no way back to the hub's own.
+func TestATemplateIsBuiltWithoutTheHubsRights(t *testing.T) {
+	r := newRig(t)
+	p := r.provider()
+	x := r.create(p, "ten_1", things)
+	tpl := hub.Template{Key: "greedy", Build: func(ctx context.Context, db *sql.DB) error {
+		db.SetMaxOpenConns(1)
+		for _, back := range []string{`RESET ROLE`, `SET ROLE NONE`, `SET SESSION AUTHORIZATION DEFAULT`} {
+			var may bool
+			if _, err := db.ExecContext(ctx, back); err != nil {
+				return err
+			}
+			if err := db.QueryRowContext(ctx, `SELECT rolcreaterole OR pg_has_role($1, 'MEMBER') OR has_database_privilege($2, 'CONNECT')
+				FROM pg_roles WHERE rolname = current_user`, r.role, r.nameOf(p, x)).Scan(&may); err != nil || may {
+				t.Errorf("after %s the session has the hub's rights: %v, %v", back, may, err)
+			}
+		}
+		if _, err := db.ExecContext(ctx, `RESET ROLE`); err != nil {
+			return err
+		}
+		return things.Build(ctx, db)
+	}}
+	y := r.create(p, "ten_2", tpl)
+	r.wantThings(p, y, 1)
+	own := hub.Template{Key: "own", Build: func(ctx context.Context, db *sql.DB) error { // of no use: the tenants' owner could not change it
+		_, err := db.ExecContext(ctx, `SET ROLE NONE; CREATE TABLE mine (n integer)`)
+		return err
+	}}
+	if err := p.with(t.Context(), "building", func(a *admin) error { return a.build(t.Context(), own, p.names.template("own")) }); err == nil {
+		t.Error("a template was taken whose tables belong to the login that built it")
+	} else {
+		r.wantFault("building", err, hub.ClassCatalog, codeDependents)
+	}
+	if got := r.names(p); len(got) != 2*3+2 {
+		t.Errorf("on the cluster: %v", got)
+	}
+}
+
+// What others hold the hub waits for half a second at a time, so that who comes after it is not held up; when it is free the work goes through.
+func TestDDLStepsBackFromLocks(t *testing.T) {
+	r := newRig(t)
+	p := r.provider()
+	x := r.create(p, "ten_1", things)
+	for what, c := range map[string]struct {
+		holds string
+		act   func() error
+	}{
+		"quarantine": {`ALTER ROLE ` + r.nameOf(p, x) + runtimeSuffix + ` CONNECTION LIMIT 7`, func() error { return p.Quarantine(t.Context(), x.Backend) }},
+		"shared roles": {`CREATE ROLE ` + newNames(r.installation+"x").owner(), func() error {
+			return r.provider(func(c *Config) { c.Installation += "x" }).ensureCluster(t.Context())
+		}},
+	} {
+		holder := r.connect(r.super)
+		if _, err := holder.Exec(t.Context(), `BEGIN; `+c.holds); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		go func() { done <- c.act() }()
+		for waits := map[string]bool{}; len(waits) < 2; { // by when they began: with the second it has stepped back once
+			since := one[string](r, `SELECT coalesce(max(waitstart)::text, '') FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND usename = $1`, r.role)
+			if since != "" {
+				waits[since] = true
+			}
+		}
+		if _, err := holder.Exec(t.Context(), `ROLLBACK`); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		_ = holder.Close(t.Context())
+	}
+	n := newNames(r.installation + "x")
+	r.su(`DROP ROLE ` + n.owner() + `, ` + n.app())
+}
+
+// A quarantine that was killed in the middle leaves no session of a login that is shut.
+func TestQuarantineAfterAKillAtEveryStatement(t *testing.T) {
+	r := newRig(t)
+	p := r.provider()
+	x := r.create(p, "ten_1", things)
+	session := r.connect(x.URL)
+	r.untilAlive(func(p *Provider) error { return p.Quarantine(t.Context(), x.Backend) }, func(n int) {
+		if one[bool](r, `SELECT rolcanlogin FROM pg_roles WHERE rolname = $1`, r.nameOf(p, x)+runtimeSuffix) {
+			return
+		}
+		if session.Ping(t.Context()) == nil {
+			t.Errorf("after a kill at %d the login is shut and its session lives", n)
+		}
+		if err := p.Release(t.Context(), x.Backend); err != nil {
+			t.Fatal(err)
+		}
+		session = r.connect(x.URL)
+	})
+	_ = session.Close(t.Context())
 }
