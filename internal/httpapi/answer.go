@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -27,6 +28,7 @@ type answer struct {
 type sent struct {
 	hub.Answer
 	retryAfter string
+	atOnce     int // calls of this kind that are served side by side, where that is why this one was not
 	replayed   bool
 }
 
@@ -100,6 +102,10 @@ func (s sent) write(w http.ResponseWriter) {
 	}
 	if s.retryAfter != "" {
 		h.Set("Retry-After", s.retryAfter)
+	}
+	if s.atOnce > 0 { // https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/10/
+		h.Set("RateLimit-Policy", fmt.Sprintf(`"concurrent";q=%d;qu="concurrent-requests"`, s.atOnce))
+		h.Set("RateLimit", `"concurrent";r=0;t=`+s.retryAfter)
 	}
 	if s.replayed {
 		h.Set("Idempotency-Replayed", "true")

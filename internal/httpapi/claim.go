@@ -89,7 +89,7 @@ func setNotes(c *call) (answer, error) {
 	return effect(c, func(ctx context.Context) (*hub.Request, error) { return c.Service.SetNotes(ctx, c.actor, id, *in.Text) }, moved)
 }
 
-// edit reads the id and a body of one field.
+// edit reads the id and the body; check looks at what was read.
 func (c *call) edit(in any, check func() *hub.Error) (id string, err error) {
 	if id, err = c.pathID("request", "req_"); err != nil {
 		return "", err

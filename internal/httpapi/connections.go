@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"maps"
+	"net/http"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -31,6 +32,20 @@ func (b connectionBody) offer() hub.Offer {
 		}
 	}
 	return o
+}
+
+func giveCredentials(c *call) (answer, error) {
+	var in connectionBody
+	id, err := c.edit(&in, func() *hub.Error { return nil }) // the use case says what is missing
+	if err != nil {
+		return answer{}, err
+	}
+	return effect(c, func(ctx context.Context) (*hub.Request, error) {
+		r, _, err := c.Service.GiveCredentials(ctx, c.actor, id, in.offer())
+		return r, err
+	}, func(r *hub.Request) answer {
+		return answer{status: http.StatusAccepted, data: requestOf(r), location: "/api/v1/operations/" + r.OperationID}
+	})
 }
 
 type trialCheckDoc struct {

@@ -411,8 +411,11 @@ func TestTrialsAtOnce(t *testing.T) {
 	for range 4 {
 		<-came
 	}
-	if p := r.as("POST", "/api/v1/connections/test", deaf).refused(429, "RATE_LIMITED"); p.Header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
+	p := r.as("POST", "/api/v1/connections/test", deaf).refused(429, "RATE_LIMITED")
+	for name, want := range map[string]string{"Retry-After": "2", "RateLimit-Policy": `"concurrent";q=4;qu="concurrent-requests"`, "RateLimit": `"concurrent";r=0;t=2`} {
+		if got := p.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
 	}
 	ok(t, l.Close())
 	mu.Lock()

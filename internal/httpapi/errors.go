@@ -197,7 +197,8 @@ func refuse(r *http.Request, err error) sent {
 		p.details = nil
 		body, _ = marshal(p)
 	}
-	return sent{Answer: hub.Answer{Status: p.status, ContentType: problemJSON, Body: append(body, '\n')}, retryAfter: p.retryAfter}
+	atOnce, _ := p.details["limit"].(int)
+	return sent{Answer: hub.Answer{Status: p.status, ContentType: problemJSON, Body: append(body, '\n')}, retryAfter: p.retryAfter, atOnce: atOnce}
 }
 
 // tell logs what strangers do not see: every failure of ours with its cause. That a caller left is none.

@@ -233,9 +233,11 @@ func (b *builder) refusal(codes []hub.Code) *huma.Response {
 			Error: k.title + ".", Code: codes[0], RequestID: "call_01ja8w1x5q0000000000000000", Errors: []fieldProblem{},
 		}}},
 	}
-	switch k.status {
-	case 429, 503:
+	if k.status == 429 || k.status == 503 {
 		r.Headers["Retry-After"] = headerRef("RetryAfter")
+	}
+	if k.status == 429 {
+		r.Headers["RateLimit"], r.Headers["RateLimit-Policy"] = headerRef("RateLimit"), headerRef("RateLimitPolicy")
 	}
 	if len(codes) > 1 {
 		r.Description = "One of " + strings.Join(names, ", ") + "."

@@ -36,6 +36,8 @@ func commonHeaders() map[string]*huma.Param {
 	return map[string]*huma.Param{
 		"RequestID":           text("Names this call in the hub's log. One of 1–128 visible ASCII characters that the caller sent is kept.", "call_01ja8w1x5q0000000000000000"),
 		"RetryAfter":          text("Seconds to wait before the next call.", "1"),
+		"RateLimit":           text("What is left of a limit, and the seconds until it is worth another call.", `"concurrent";r=0;t=2`),
+		"RateLimitPolicy":     text("The limit that was met.", `"concurrent";q=4;qu="concurrent-requests"`),
 		"Location":            text("The operation to follow.", "/api/v1/operations/op_01ja8w1x5q0000000000000000"),
 		"IdempotencyReplayed": text("true where this is the stored answer of an earlier call.", "true"),
 	}

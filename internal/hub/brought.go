@@ -71,7 +71,9 @@ func (t trials) enter() (leave func(), err error) {
 	case t <- struct{}{}:
 		return func() { <-t }, nil
 	default:
-		return nil, E(CodeRateLimited, "The hub is trying as many connections as it does at once.", "Try again in a few seconds.")
+		e := E(CodeRateLimited, "The hub is trying as many connections as it does at once.", "Try again in a few seconds.")
+		e.Details = map[string]any{"limit": trialsAtOnce}
+		return nil, e
 	}
 }
 
