@@ -3,6 +3,7 @@ package webui_test
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -18,7 +19,13 @@ func TestBringADatabase(t *testing.T) {
 	v, path := r.operator(adminMail), "/console/requests/"+s.Request.ID
 	v.get(path).want(200).hasNot("Bring a database")
 	v.post(path + "/claim").want(303)
-	v.get(path).want(200).has("Bring a database", "Connection string", "Supabase project", "Test connection")
+	form := v.get(path).want(200).has("Bring a database", "Connection string", "Supabase project", "Test connection")
+	style := v.get(regexp.MustCompile(`/static/app\.[0-9a-f]+\.css`).FindString(form.Body)).want(200).Body
+	for _, field := range regexp.MustCompile(`<input id="[^"]*" name="[^"]*" type="([a-z]+)"`).FindAllStringSubmatch(form.Body, -1) {
+		if !strings.Contains(style, "input[type="+field[1]+"],") {
+			t.Errorf("a field of type %s looks unlike the others: %s", field[1], field[0])
+		}
+	}
 	r.operator("paul@example.com").get(path).want(200).hasNot("Bring a database") // it is not in his hands
 
 	db := testkit.Postgres(t)
