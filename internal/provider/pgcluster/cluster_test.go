@@ -233,6 +233,11 @@ func TestForeignThingsAreRefusedAndLeftAlone(t *testing.T) {
 	if err := p.Create(t.Context(), x.Backend, x.Credentials, things); err != nil {
 		t.Fatal(err)
 	}
+	builder := p.names.building("other") + ownerSuffix
+	r.su(`CREATE ROLE ` + builder)
+	y := r.plan(p, "ten_2")
+	r.wantFault("a builder's login: Create", p.Create(t.Context(), y.Backend, y.Credentials, hub.Template{Key: "other", Build: things.Build}), hub.ClassData, "FOREIGN_ROLE")
+	r.su(`DROP ROLE ` + builder)
 }
 
 func TestPool(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 // Each bad day of a cluster ends in a failure with a class and a code that say what to do, and nothing of the tenant is left where it was made
 // halfway; when the trouble is over the same call goes through.
 func TestBadDaysOfACluster(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	at := func(change func(*url.URL)) *Provider {
 		u, err := url.Parse(r.admin)

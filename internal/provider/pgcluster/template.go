@@ -191,6 +191,9 @@ func (a *admin) discardBuilding(ctx context.Context, tmp string) error {
 	if err != nil {
 		return err
 	}
+	if s.owner.exists && !s.owner.mine {
+		return wrongRole(tmp+ownerSuffix, s.owner.shown)
+	}
 	if s.exists {
 		if !s.abandoned() && s.marker.Kind != MarkBuilding {
 			return &hub.StepError{Class: hub.ClassData, Code: "FOREIGN_DATABASE", Err: fmt.Errorf(

@@ -32,6 +32,7 @@ func (r *rig) as(address, sql string) error {
 
 // A customer who gives a neighbour rights on what is his own keeps the neighbour's login neither from being ready nor from being dropped.
 func TestRightsThatANeighbourGave(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	x, y := r.create(p, "ten_x", things), r.create(p, "ten_y", things)
@@ -56,6 +57,7 @@ func TestRightsThatANeighbourGave(t *testing.T) {
 
 // What the hub may not take away it names, with the SQL that does.
 func TestRightsThatTheHubMayNotTakeAway(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	x := r.create(p, "ten_1", things)
@@ -85,6 +87,7 @@ func TestRightsThatTheHubMayNotTakeAway(t *testing.T) {
 // Where others may make functions, as in the schema public of a server that was upgraded from Postgres 14, one that fits better than the
 // server's own would run with the hub's rights.
 func TestNothingOfOthersRunsAsTheHub(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	open := newNames(r.installation).prefix + "maintenance"
 	r.su(`CREATE DATABASE ` + open)
@@ -110,6 +113,7 @@ func TestNothingOfOthersRunsAsTheHub(t *testing.T) {
 
 // A door that stands open is told of whatever the database is called, one of ours most of all.
 func TestDoctorTellsOfOpenDoors(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	x := r.create(p, "ten_1", things)
@@ -140,6 +144,7 @@ func TestDoctorTellsOfOpenDoors(t *testing.T) {
 
 // What a catalog's text does while a template is built it does with the rights of that database's owner: there is no way back to the hub's own.
 func TestATemplateIsBuiltWithoutTheHubsRights(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	x := r.create(p, "ten_1", things)
@@ -178,6 +183,7 @@ func TestATemplateIsBuiltWithoutTheHubsRights(t *testing.T) {
 
 // What others hold the hub waits for half a second at a time, so that who comes after it is not held up; when it is free the work goes through.
 func TestDDLStepsBackFromLocks(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	x := r.create(p, "ten_1", things)
@@ -216,6 +222,7 @@ func TestDDLStepsBackFromLocks(t *testing.T) {
 
 // A quarantine that was killed in the middle leaves no session of a login that is shut.
 func TestQuarantineAfterAKillAtEveryStatement(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
 	p := r.provider()
 	x := r.create(p, "ten_1", things)
