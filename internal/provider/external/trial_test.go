@@ -18,6 +18,7 @@ import (
 
 	"github.com/kitshub/kitshub/internal/egress"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider/providertest"
 	"github.com/kitshub/kitshub/internal/testkit"
 	"github.com/kitshub/kitshub/internal/testkit/pgserver"
 )
@@ -91,7 +92,7 @@ func TestBadDatabases(t *testing.T) {
 		g := newGround(t, "")
 		before := g.all()
 		for n := 1; n <= conns+2; n++ {
-			at := sharing(t, g.URL, n)
+			at := providertest.Pooler(t, g.URL, n)
 			refusedBy(t, p, conn(g.with(func(u *url.URL) { u.Host, u.RawQuery = at, "sslmode=disable" })), hub.CodeConnectionFailed, "transaction mode", "session mode")
 		}
 		if g.all() != before {
@@ -149,7 +150,7 @@ func TestBadDatabases(t *testing.T) {
 		refusedBy(t, p, conn("postgres://u:"+url.QueryEscape(canary)+"@"+at+"/d"), hub.CodeConnectionFailed)
 	})
 	t.Run("a message without end", func(t *testing.T) {
-		at := listen(t, func(c net.Conn) {
+		at := providertest.Listen(t, func(c net.Conn) {
 			_, _ = c.Read(make([]byte, 1024))
 			_, _ = c.Write([]byte("E\x7f\xff\xff\xff"))
 			_, _ = io.Copy(io.Discard, c)

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kitshub/kitshub/internal/hub"
-
 	"github.com/kitshub/kitshub/internal/provider"
 )
 
@@ -21,10 +20,14 @@ type Finding struct {
 
 // Doctor looks whether the cluster and the hub's own role are as the provider needs them, and says what is missing with the SQL that grants it.
 // No finding means that all is well. It changes nothing.
-func (p *Provider) Doctor(ctx context.Context) (found []Finding, err error) {
+func (p *Provider) Doctor(ctx context.Context) ([]Finding, error) {
+	return p.doctor(ctx, p.doctorSessions, p.doctorRights, p.doctorRoles, p.doctorRoom, p.doctorDoors)
+}
+
+func (p *Provider) doctor(ctx context.Context, looks ...func(context.Context, *admin) ([]Finding, error)) (found []Finding, err error) {
 	ctx = For(ctx, Look)
 	err = p.with(ctx, "examining cluster "+p.name, func(a *admin) error {
-		for _, look := range []func(context.Context, *admin) ([]Finding, error){p.doctorRights, p.doctorRoles, p.doctorRoom, p.doctorDoors} {
+		for _, look := range looks {
 			some, err := look(ctx, a)
 			if err != nil {
 				return err
@@ -42,7 +45,7 @@ func (p *Provider) withMissingRights(ctx context.Context, err error) error {
 	if !errors.As(err, &step) || step.Code != codeNoRight {
 		return err
 	}
-	found, looking := p.Doctor(ctx)
+	found, looking := p.doctor(ctx, p.doctorRights, p.doctorRoles)
 	if looking != nil {
 		return err // the first error says enough
 	}
@@ -53,6 +56,25 @@ func (p *Provider) withMissingRights(ctx context.Context, err error) error {
 		}
 	}
 	return &explained
+}
+
+// doctorSessions finds a pooler in transaction mode: the hub's locks belong to its sessions, which there are shared with others. Two connections
+// are asked for their session, and the second one again: it is the first one's, or, where sessions are handed out in turn, another one than before.
+func (p *Provider) doctorSessions(ctx context.Context, a *admin) (found []Finding, err error) {
+	err = p.with(For(ctx, Provision), "opening a second connection", func(b *admin) error { // not Look: of a small budget its share is the one we hold
+		var pids [3]int
+		for i, asked := range []*admin{a, b, b} {
+			if err := asked.row(ctx, `SELECT pg_backend_pid()`, nil, &pids[i]); err != nil {
+				return err
+			}
+		}
+		if pids[0] == pids[1] || pids[1] != pids[2] {
+			found = append(found, Finding{true, "The address leads to a pooler in transaction mode, whose clients share sessions, so the hub's locks would hold nobody back. " +
+				"Give the address of its session mode or of the server itself.", ""})
+		}
+		return nil
+	})
+	return found, err
 }
 
 func (p *Provider) doctorRights(ctx context.Context, a *admin) (found []Finding, err error) {
