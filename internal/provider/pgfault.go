@@ -80,8 +80,11 @@ func classOf(code string, err error) hub.Class {
 	case "3D000", "42P04", "42710":
 		return hub.ClassData
 	case "XX000":
-		if strings.Contains(err.Error(), "concurrently updated") {
+		switch says := err.Error(); { // the server does not translate what it gives this code
+		case strings.Contains(says, "concurrently updated"):
 			return hub.ClassNetwork
+		case strings.Contains(says, "could not write init file"):
+			return hub.ClassQuota // its disk is full, and the first session in a new database has a file to write
 		}
 		return hub.ClassBug
 	case "XX001", "XX002":

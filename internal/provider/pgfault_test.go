@@ -130,6 +130,7 @@ func TestWhatAServerSays(t *testing.T) {
 		`DO $$ BEGIN RAISE EXCEPTION 'may not' USING ERRCODE = '42501'; END $$`:                    {hub.ClassAuth, "42501"},
 		`DO $$ BEGIN RAISE EXCEPTION 'in use' USING ERRCODE = '55006'; END $$`:                     {hub.ClassNetwork, "55006"},
 		`DO $$ BEGIN RAISE EXCEPTION 'tuple concurrently updated' USING ERRCODE = 'XX000'; END $$`: {hub.ClassNetwork, "XX000"},
+		`DO $$ BEGIN RAISE EXCEPTION 'could not write init file' USING ERRCODE = 'XX000'; END $$`:  {hub.ClassQuota, "XX000"},
 	} {
 		_, err := conn.Exec(t.Context(), sql)
 		if class, code := provider.ClassifyPostgres(err); class != want.class || code != want.code {
