@@ -169,19 +169,26 @@ func (p *Provider) doctorRoom(ctx context.Context, a *admin) (found []Finding, e
 }
 
 // doctorDoors finds databases that every role may connect to, so every tenant's as well: they could read the catalogs there, and write where
-// others are careless. The hub's own database may be one.
+// others are careless; in the one where the hub's locks live they could take those. The hub's own database may be one, too.
 func (p *Provider) doctorDoors(ctx context.Context, a *admin) (found []Finding, err error) {
-	rows, err := a.conn.Query(ctx, `SELECT datname FROM pg_database d WHERE datallowconn
+	rows, err := a.conn.Query(ctx, `SELECT datname, datname = current_database(), current_user FROM pg_database d WHERE datallowconn
 		AND EXISTS (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) x WHERE x.grantee = 0 AND x.privilege_type = 'CONNECT') ORDER BY 1`)
 	if err != nil {
 		return nil, err
 	}
-	var name string
-	_, err = pgx.ForEachRow(rows, []any{&name}, func() error {
-		found = append(found, Finding{
+	var name, me string
+	var here bool
+	_, err = pgx.ForEachRow(rows, []any{&name, &here, &me}, func() error {
+		db := pgx.Identifier{name}.Sanitize()
+		f := Finding{
 			false, fmt.Sprintf("Every role, so every tenant's too, may connect to the database %s.", name),
-			fmt.Sprintf("REVOKE CONNECT ON DATABASE %s FROM PUBLIC; -- first grant it to the roles that need it", pgx.Identifier{name}.Sanitize()),
-		})
+			fmt.Sprintf("REVOKE CONNECT ON DATABASE %s FROM PUBLIC; -- first grant it to the roles that need it", db),
+		}
+		if here { // the hub may have its own right to connect from PUBLIC alone
+			f.What = fmt.Sprintf("Every role, so every tenant's too, may connect to the database %s and take the hub's locks there, which would stop its work on the cluster.", name)
+			f.SQL = fmt.Sprintf("GRANT CONNECT ON DATABASE %s TO %s; %s", db, pgx.Identifier{me}.Sanitize(), f.SQL)
+		}
+		found = append(found, f)
 		return nil
 	})
 	return found, err

@@ -47,7 +47,8 @@ func newNames(installation string) names {
 func (n names) owner() string { return n.prefix + "owner" } // owns what is inside every database
 func (n names) app() string   { return n.prefix + "app" }   // holds what every customer's program may do
 
-// database names the database of a tenant or of a pool's member. It is a digest: a neighbour who lists databases learns nothing from it.
+// database names the database of a tenant or of a pool's member. It is a digest, so it tells a neighbour who lists databases nothing. Comments tell
+// him the ids, since every role may read those; they open nothing.
 func (n names) database(id string, generation int64) string {
 	return n.prefix + hashed("database", id, strconv.FormatInt(generation, 10))
 }

@@ -111,25 +111,27 @@ func TestNothingOfOthersRunsAsTheHub(t *testing.T) {
 	}
 }
 
-// A door that stands open is told of whatever the database is called, one of ours most of all.
+// A door that stands open is told of whatever the database is called, one of ours most of all, and the SQL that shuts it shuts nobody out who works.
 func TestDoctorTellsOfOpenDoors(t *testing.T) {
 	t.Parallel() // it waits for the server most of the time
 	r := newRig(t)
-	p := r.provider()
+	home := newNames(r.installation).prefix + "maintenance"
+	r.su(`CREATE DATABASE ` + home)
+	p := r.provider(func(c *Config) { c.MaintenanceDB = home })
 	x := r.create(p, "ten_1", things)
 	other := "khan_" + r.installation
 	r.su(`CREATE DATABASE ` + other)
 	defer r.su(`DROP DATABASE ` + other)
-	for _, name := range []string{other, r.nameOf(p, x)} {
+	for _, name := range []string{other, r.nameOf(p, x), home} {
 		r.su(`GRANT CONNECT ON DATABASE ` + name + ` TO PUBLIC`)
-		mend := `REVOKE CONNECT ON DATABASE "` + name + `" FROM PUBLIC;`
 		tells := func() bool {
+			p.shedIdle()
 			found, err := p.Doctor(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, f := range found {
-				if strings.HasPrefix(f.SQL, mend) {
+				if strings.Contains(f.SQL, `REVOKE CONNECT ON DATABASE "`+name+`" FROM PUBLIC;`) {
 					r.su(f.SQL)
 					return true
 				}
@@ -140,6 +142,7 @@ func TestDoctorTellsOfOpenDoors(t *testing.T) {
 			t.Errorf("the door of %s is not told of once, and mended by the SQL", name)
 		}
 	}
+	r.wantThings(p, x, 1)
 }
 
 // What a catalog's text does while a template is built it does with the rights of that database's owner: there is no way back to the hub's own.
