@@ -115,6 +115,7 @@ func sent(r *hubtest.Rig, kind hub.MailKind) (n int) {
 
 // TestTheHubGivesUpInTheEnd: after about an hour, with one mail; a person's retry begins the count anew.
 func TestTheHubGivesUpInTheEnd(t *testing.T) {
+	t.Parallel()
 	r := hubtest.New(t, hubtest.SQLite(t))
 	ailing(r, trouble(hub.ClassQuota, "53300")) // not tried again within a run, so this is quick
 	admin := r.Operator("admin", hub.Admin)
@@ -148,6 +149,7 @@ func TestTheHubGivesUpInTheEnd(t *testing.T) {
 
 // TestWhatDoesNotPassWaitsForPeople: no retry, and the mail at once.
 func TestWhatDoesNotPassWaitsForPeople(t *testing.T) {
+	t.Parallel()
 	r := hubtest.New(t, hubtest.SQLite(t))
 	for i, fault := range []error{
 		trouble(hub.ClassAuth, "28P01"),

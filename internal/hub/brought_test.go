@@ -24,6 +24,7 @@ func TestAnOfferPrintsNoSecret(t *testing.T) {
 
 // A hub that takes no databases says so, and what does not go with a provider is named.
 func TestOffersThatDoNotFit(t *testing.T) {
+	t.Parallel()
 	r := hubtest.New(t, hubtest.SQLite(t))
 	a := r.Operator("op", hub.Provisioner)
 	q := place(r, hub.InProgress, false, a.ID)

@@ -74,6 +74,7 @@ func eachDeath(t *testing.T, r *hubtest.Rig, fn func(t *testing.T, dying *hubtes
 // TestCrashAtEveryWrite: wherever the process dies, a new one on the same data takes the request up and completes it, and every effect in the
 // tenant's database is there exactly once.
 func TestCrashAtEveryWrite(t *testing.T) {
+	t.Parallel()
 	for name, way := range map[string]func(*hubtest.Rig) *hubtest.Rig{
 		"by template": func(r *hubtest.Rig) *hubtest.Rig { return r }, "step by step": (*hubtest.Rig).Bare,
 	} {

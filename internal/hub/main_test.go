@@ -2,7 +2,10 @@ package hub_test
 
 import (
 	"context"
+	"flag"
+	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,7 +16,13 @@ import (
 	"github.com/kitshub/kitshub/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+// TestMain runs more tests side by side than there are processors: they wait for servers, disks and clocks more than they compute.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil { // what the command line says comes later and stands
+		panic(err)
+	}
+	testkit.Main(m)
+}
 
 func equal(t testing.TB, what string, got, want any, opts ...cmp.Option) {
 	t.Helper()

@@ -57,6 +57,7 @@ func wantReady(t testing.TB, r *hubtest.Rig, id string) *hub.Request {
 
 // TestPipeline: both ways of making the database end the same; nothing says ready before the probe passed.
 func TestPipeline(t *testing.T) {
+	t.Parallel()
 	for name, way := range map[string]func(*hubtest.Rig) *hubtest.Rig{
 		"by template": func(r *hubtest.Rig) *hubtest.Rig { return r }, "step by step": (*hubtest.Rig).Bare,
 	} {
@@ -114,6 +115,7 @@ func brokenAt(r *hubtest.Rig, feature string, n int) (mend func()) {
 
 // TestResumesAtTheFailedStep: the reason names step, file and line; after the catalog is mended a retry goes on there and repeats nothing.
 func TestResumesAtTheFailedStep(t *testing.T) {
+	t.Parallel()
 	for name, way := range map[string]func(*hubtest.Rig) *hubtest.Rig{
 		"by template": func(r *hubtest.Rig) *hubtest.Rig { return r }, "step by step": (*hubtest.Rig).Bare,
 	} {
@@ -201,6 +203,7 @@ func TestCatalogLosesAFeature(t *testing.T) {
 
 // TestPassingTroubleIsTriedAgain by itself; what is not passing is not.
 func TestPassingTroubleIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	r := hubtest.New(t, hubtest.SQLite(t))
 	failing := func(class hub.Class, times int) (calls *int) {
 		calls = new(int)

@@ -24,6 +24,15 @@ func pooled(t *testing.T, size int, test func(*testing.T, *hubtest.Rig)) {
 	})
 }
 
+// only leaves one plan in the catalog, for what is the same with each.
+func only(plan string) func(*hub.Deps) {
+	return func(d *hub.Deps) {
+		d.Catalogs = hubtest.NewCatalogs(func(c *hub.Catalog) {
+			c.Plans = slices.DeleteFunc(c.Plans, func(p hub.Plan) bool { return p.ID != plan })
+		})
+	}
+}
+
 // wantPool: every plan has so many members, each ready, current and with a database that is marked as its own; and the cluster has no
 // database of a member beside them.
 func wantPool(t *testing.T, r *hubtest.Rig, size int) {
@@ -116,6 +125,7 @@ func TestPool(t *testing.T) {
 // TestPoolIsEmpty: without a member of the content that is asked for, the template is used, and the customer sees no difference.
 func TestPoolIsEmpty(t *testing.T) {
 	pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
+		r = r.With(only("pro"))
 		q := r.Join("a@example.com", "pro").Request
 		r.Work()
 		wantReady(t, r, q.ID)
@@ -135,6 +145,7 @@ func TestPoolIsEmpty(t *testing.T) {
 func TestPoolOfManyHubs(t *testing.T) {
 	hubtest.OnBoth(t, func(t *testing.T, r *hubtest.Rig) {
 		c := hubtest.NewCluster(t)
+		r = r.With(only("starter"))
 		hubs := []*hubtest.Rig{r.Pooled(c, 3), r.Another("ins_2", "home 2").Pooled(c, 3)}
 		together := func(f func(i int, r *hubtest.Rig) error) {
 			t.Helper()
@@ -222,8 +233,9 @@ func TestPoolFollowsTheCatalog(t *testing.T) {
 // TestPoolOfTwoCatalogs: while two hubs run with different catalogs, the one that came later fills the pool and the other leaves it alone.
 func TestPoolOfTwoCatalogs(t *testing.T) {
 	pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
+		r = r.With(only("starter"))
 		fine(t, r.FillPool(t.Context()))
-		files := hubtest.NewCatalogs(func(c *hub.Catalog) { c.Version = "00000000000000v2" })
+		files := hubtest.NewCatalogs(func(c *hub.Catalog) { c.Version, c.Plans = "00000000000000v2", c.Plans[:1] })
 		later := r.Another("ins_2", "home 2").With(func(d *hub.Deps) { d.Catalogs = files })
 		fine(t, later.Beat(t.Context()))
 		fine(t, later.FillPool(t.Context()))
@@ -239,6 +251,7 @@ func TestPoolOfTwoCatalogs(t *testing.T) {
 // TestPoolIsDrained: with size 0 nothing is left of it.
 func TestPoolIsDrained(t *testing.T) {
 	pooled(t, 2, func(t *testing.T, r *hubtest.Rig) {
+		r = r.With(only("starter"))
 		fine(t, r.FillPool(t.Context()))
 		smaller := r.With(func(d *hub.Deps) { d.PoolSize = 1 })
 		fine(t, smaller.FillPool(t.Context()))
@@ -262,6 +275,7 @@ func onePlan(version string) func(*hub.Deps) {
 
 // TestPoolFillCrash: wherever a hub dies that fills the pool, the next one ends with a whole pool and nothing beside it.
 func TestPoolFillCrash(t *testing.T) {
+	t.Parallel()
 	for name, before := range map[string]struct {
 		size    int
 		version string
@@ -340,6 +354,7 @@ func TestPoolHandOverCrash(t *testing.T) {
 // TestPoolCancel: a request that was given a member and is cancelled before, or after, it was handed over: that database goes, and no other.
 func TestPoolCancel(t *testing.T) {
 	pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
+		r = r.With(only("enterprise"))
 		o := r.Operator("Ann", hub.Admin)
 		for i, breaks := range []string{"", "identity", "probe"} {
 			fine(t, r.FillPool(t.Context()))
@@ -380,6 +395,7 @@ func TestPoolCancel(t *testing.T) {
 // TestPoolSealIsNoPassport: a database with a member's seal is the tenant's only if its row names that member.
 func TestPoolSealIsNoPassport(t *testing.T) {
 	pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
+		r = r.With(only("enterprise"))
 		o := r.Operator("Ann", hub.Admin)
 		fine(t, r.FillPool(t.Context()))
 		q := r.Join("a@example.com", "enterprise").Request
@@ -410,6 +426,7 @@ func TestPoolSealIsNoPassport(t *testing.T) {
 // TestPoolFailure: a member that fails is written down with its reason, counted, and tried again; the customer is served without it.
 func TestPoolFailure(t *testing.T) {
 	pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
+		r = r.With(only("starter"))
 		broken := errors.New("nobody there")
 		r.TenantDB.Before(func(_ context.Context, step string) error {
 			if step == "probe" {

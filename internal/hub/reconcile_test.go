@@ -111,6 +111,7 @@ func TestReconcileFiles(t *testing.T) {
 
 // TestReconcileRefusesForeignSeals: an orphan whose seal names another, or is another hub's, is not dropped.
 func TestReconcileRefusesForeignSeals(t *testing.T) {
+	t.Parallel()
 	r := hubtest.New(t, hubtest.SQLite(t))
 	s := r.Join("a@example.com", "starter")
 	r.Work()

@@ -42,6 +42,7 @@ func fieldsOf(t testing.TB, err error) (out []string) {
 
 // TestSignUpChecksEverythingAtOnce, in the contract's order.
 func TestSignUpChecksEverythingAtOnce(t *testing.T) {
+	t.Parallel()
 	r := hubtest.New(t, hubtest.SQLite(t)) // rules know no engine
 	long := strings.Repeat("é", 201)
 	for name, c := range map[string]struct {
@@ -90,6 +91,7 @@ func TestSignUpChecksEverythingAtOnce(t *testing.T) {
 
 // TestFeatures: the choice comes with core and what it needs, each after what it needs; without a choice it is all of the plan.
 func TestFeatures(t *testing.T) {
+	t.Parallel()
 	r := hubtest.New(t, hubtest.SQLite(t))
 	for name, c := range map[string]struct {
 		plan   string
@@ -186,6 +188,7 @@ func TestOneLiveRequest(t *testing.T) {
 
 // TestEmails is the contract's rule: trimmed, lower-cased, a domain with a dot, no control characters.
 func TestEmails(t *testing.T) {
+	t.Parallel()
 	r := hubtest.New(t, hubtest.SQLite(t))
 	for _, email := range []string{
 		"a@b.co", "first.last+tag@sub.example.co.uk", "o'neil@example.com", "x_y-z@1and1.de", "ünïcode@exämple.com", "用户@例子.广告",

@@ -27,8 +27,9 @@ import (
 // Engines open an empty, migrated store.
 var Engines = map[string]func(testing.TB) *store.Store{"sqlite": SQLite, "postgres": Postgres}
 
-// OnBoth runs a test on both engines.
+// OnBoth runs a test on both engines, beside other tests.
 func OnBoth(t *testing.T, test func(*testing.T, *Rig)) {
+	t.Parallel()
 	for name, open := range Engines {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -87,7 +87,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := makeDir(who)
+	dir, err := makeDir(who, opts)
 	if err != nil {
 		return nil, err
 	}
