@@ -30,6 +30,8 @@ func (l *loader) lintPostgres(ctx context.Context) tableSet {
 		if err != nil {
 			l.add(t.File, postgresLine(t.SQL, err), RuleSQL, "Correct it; for text that only one engine understands write NAME.sqlite.sql and NAME.postgres.sql.", "Postgres cannot parse it: %v", err)
 			good = false
+		} else {
+			l.lintTransaction(t.Source, tree)
 		}
 		trees[t.File] = tree
 	}
@@ -51,6 +53,23 @@ func (l *loader) lintPostgres(ctx context.Context) tableSet {
 		}
 	}
 	return tables
+}
+
+// lintTransaction finds statements that need a script without a transaction, and those that such a script cannot repeat after a crash.
+func (l *loader) lintTransaction(src hub.Source, tree *pgTree) {
+	gone := map[string]bool{}
+	for _, raw := range tree.Stmts {
+		line := statementLine(src.SQL, raw.Location)
+		switch alone := raw.Stmt.alone(); {
+		case alone && !src.NoTransaction:
+			l.add(src.File, line, RuleSQL, `Put it into a migration of its own, with "`+noTransaction+`" alone on the first line.`, "Postgres refuses this statement in a transaction")
+		case alone && raw.Stmt.onceOnly(gone):
+			l.add(src.File, line, RuleSQL, "Write IF NOT EXISTS or IF EXISTS.", "after a crash this script is run again, and this statement would fail")
+		}
+		for _, name := range raw.Stmt.dropped() {
+			gone[name] = true
+		}
+	}
 }
 
 // statementLine is the line of a statement whose place, as the parser says it, begins right after the semicolon before.

@@ -164,6 +164,19 @@ func TestLintReportsSQL(t *testing.T) {
 		{"no file is attached", changes{"features/a/seed.sql": text("ATTACH DATABASE 'x.db' AS x;\n")}, []string{"features/a/seed.sql:1 sql: "}},
 		{"vacuum outside a transaction", changes{"features/a/seed.sqlite.sql": text("-- kitshub:no-transaction\nVACUUM;\n"), "features/a/seed.postgres.sql": text("SELECT 1;\n"), "features/a/seed.sql": nil, "features/b/check.sql": nil}, nil},
 		{"vacuum inside one", changes{"features/a/seed.sqlite.sql": text("VACUUM;\n"), "features/a/seed.postgres.sql": text("SELECT 1;\n"), "features/a/seed.sql": nil, "features/b/check.sql": nil}, []string{"features/a/seed.sqlite.sql:1 sql: VACUUM"}},
+		{
+			"what Postgres refuses in a transaction",
+			changes{"features/a/0003_c.sqlite.sql": text("SELECT 1;\n"), "features/a/0003_c.postgres.sql": text("ANALYZE a;\nCREATE INDEX i ON a (id);\n\nCREATE INDEX CONCURRENTLY j ON a (id);\nVACUUM a;\nREINDEX INDEX CONCURRENTLY i;\nDROP INDEX CONCURRENTLY i;\n")},
+			[]string{
+				"features/a/0003_c.postgres.sql:4 sql: refuses", "features/a/0003_c.postgres.sql:5 sql: refuses", "features/a/0003_c.postgres.sql:6 sql: refuses",
+				"features/a/0003_c.postgres.sql:7 sql: refuses",
+			},
+		},
+		{
+			"what cannot be run again",
+			changes{"features/a/0003_c.sqlite.sql": text("SELECT 1;\n"), "features/a/0003_c.postgres.sql": text("-- kitshub:no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON a (id);\nCREATE UNIQUE INDEX CONCURRENTLY j ON a (id);\nDROP INDEX CONCURRENTLY IF EXISTS i;\nDROP INDEX CONCURRENTLY i;\nDROP INDEX IF EXISTS k;\nCREATE INDEX CONCURRENTLY k ON a (id);\nREINDEX TABLE CONCURRENTLY a;\nVACUUM;\n")},
+			[]string{"features/a/0003_c.postgres.sql:3 sql: run again", "features/a/0003_c.postgres.sql:5 sql: run again"},
+		},
 		{"one fault, not one for each that depends on it", changes{"features/a/0001_a.sql": text("CREATE TABLE aa (id text);\nCREATE TABEL a (id text);\n")}, []string{"features/a/0001_a.sql:2 sql: TABEL"}},
 		{
 			"other columns",

@@ -45,9 +45,26 @@ type (
 			Old      string     `json:"subname"`
 			New      string     `json:"newname"`
 		} `json:"RenameStmt"`
+		Index *struct {
+			Name       string `json:"idxname"`
+			Concurrent bool   `json:"concurrent"`
+			Lenient    bool   `json:"if_not_exists"`
+		} `json:"IndexStmt"`
+		Vacuum *struct {
+			Vacuum bool `json:"is_vacuumcmd"` // else it is ANALYZE
+		} `json:"VacuumStmt"`
+		Reindex *struct {
+			Options []struct {
+				Option struct {
+					Name string `json:"defname"`
+				} `json:"DefElem"`
+			} `json:"params"`
+		} `json:"ReindexStmt"`
 		Drop *struct {
-			Kind    string `json:"removeType"`
-			Objects []struct {
+			Kind       string `json:"removeType"`
+			Concurrent bool   `json:"concurrent"`
+			Lenient    bool   `json:"missing_ok"`
+			Objects    []struct {
 				List struct {
 					Items []struct {
 						String struct {
@@ -70,6 +87,49 @@ type (
 		Like json.RawMessage `json:"TableLikeClause"`
 	}
 )
+
+// alone reports a statement that the server refuses in a transaction.
+func (s pgStmt) alone() bool {
+	switch {
+	case s.Index != nil:
+		return s.Index.Concurrent
+	case s.Drop != nil:
+		return s.Drop.Concurrent
+	case s.Vacuum != nil:
+		return s.Vacuum.Vacuum
+	case s.Reindex != nil:
+		for _, o := range s.Reindex.Options {
+			if o.Option.Name == "concurrently" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// onceOnly reports a statement about an index that fails when it is run a second time. gone are the indexes that the script has dropped before,
+// where they were there.
+func (s pgStmt) onceOnly(gone map[string]bool) bool {
+	switch {
+	case s.Index != nil:
+		return !s.Index.Lenient && !gone[s.Index.Name]
+	case s.Drop != nil:
+		return !s.Drop.Lenient
+	}
+	return false
+}
+
+// dropped gives the names of what a statement drops, without their schemas.
+func (s pgStmt) dropped() (names []string) {
+	if s.Drop != nil {
+		for _, o := range s.Drop.Objects {
+			if n := len(o.List.Items); n > 0 {
+				names = append(names, o.List.Items[n-1].String.Value)
+			}
+		}
+	}
+	return names
+}
 
 // ours says whether a relation is a lasting one in the schema that tenants use.
 func (r pgRelation) ours() bool {
@@ -113,10 +173,8 @@ func (s pgStmt) apply(tables tableSet, file string, line int) {
 	case s.Rename != nil && s.Rename.Relation.ours():
 		s.rename(tables)
 	case s.Drop != nil && s.Drop.Kind == "OBJECT_TABLE":
-		for _, o := range s.Drop.Objects {
-			if n := len(o.List.Items); n > 0 {
-				delete(tables, strings.ToLower(o.List.Items[n-1].String.Value))
-			}
+		for _, name := range s.dropped() {
+			delete(tables, strings.ToLower(name))
 		}
 	}
 }
