@@ -257,7 +257,7 @@ func (s *Service) mend(ctx context.Context, a Actor, mode ReconcileMode, p Recon
 	case x.mend == byAdoption && mode == ReconcileAdopt && x.What == FoundLogin:
 		done, act = "adopted", func() error { return s.letIn(ctx, p, x.Tenant) }
 	case x.mend == byAdoption && mode == ReconcileAdopt:
-		done, act = "adopted", func() error { return s.relocate(ctx, p, x) }
+		done, act = "adopted", func() error { return s.relocate(ctx, a, p, x) }
 	default:
 		return
 	}
@@ -330,7 +330,7 @@ func (s *Service) letIn(ctx context.Context, p Reconciler, tenantID string) erro
 }
 
 // relocate corrects a record whose place is empty there, when the seal at the found place is the tenant's.
-func (s *Service) relocate(ctx context.Context, p Reconciler, x *Finding) error {
+func (s *Service) relocate(ctx context.Context, a Actor, p Reconciler, x *Finding) error {
 	id, found, err := s.peek(ctx, p, x.found)
 	if err != nil {
 		return err
@@ -343,8 +343,12 @@ func (s *Service) relocate(ctx context.Context, p Reconciler, x *Finding) error 
 		if !found || !s.owns(t, id) {
 			return struct{}{}, &StepError{Class: ClassData, Code: identityMismatch, Err: errors.New("the database bears no seal of this tenant; it was not touched")}
 		}
+		detail := map[string]any{"from": t.Backend.Place, "to": x.found.Place}
 		t.Backend.Place = x.found.Place
-		return struct{}{}, u.UpdateTenant(ctx, t)
+		if err := u.UpdateTenant(ctx, t); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, u.audit(ctx, a, "tenant.relocate", t.ID, detail)
 	})
 	return err
 }

@@ -85,6 +85,8 @@ func TestReconcileFiles(t *testing.T) {
 		equal(t, "left", out.Left(), 3)
 		equal(t, "its place", tenantOf(r, moved.ID).Backend, moved.Backend)
 		has(t, "on record", r.Log(moved.ID), "reconcile.adopted")
+		equal(t, "the change itself", []any{lastEntry(r, moved.ID).Action, lastEntry(r, moved.ID).Detail},
+			[]any{"tenant.relocate", map[string]any{"from": "nowhere.g1.db", "to": moved.Backend.Place}})
 
 		out = reconcile(t, r, hub.ReconcileQuarantine)
 		has(t, "quarantined", said(out), "orphan database "+orphan.Backend.Place+": quarantined")
