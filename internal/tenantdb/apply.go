@@ -169,6 +169,11 @@ func (t *DB) locate(ctx context.Context, db *sql.DB, d hub.Dialect, s hub.Step, 
 	}
 	line := 0
 	_ = inTx(ctx, db, nil, func(tx *sql.Tx) error {
+		if d == hub.Postgres {
+			if _, err := tx.ExecContext(ctx, lockTimeout); err != nil {
+				return err
+			}
+		}
 		for _, st := range t.split(s.Source.SQL, d) {
 			if _, err := tx.ExecContext(ctx, st.SQL); err != nil {
 				if _, again := classify(err); again == code {

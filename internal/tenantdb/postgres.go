@@ -36,17 +36,11 @@ func (t *DB) applyAtOnce(ctx context.Context, db *sql.DB, s hub.Step) error {
 		})
 	}
 	err := send()
-	if stateOf(err) == stateNoTable { // the first step of all finds no ledger
-		there, lookErr := hasTable(ctx, db, hub.Postgres, "kitshub_ledger")
-		if lookErr == nil && !there {
-			lookErr = furnish(ctx, db, hub.Postgres)
+	if stateOf(err) == stateNoTable { // the first step of all finds no ledger, or did not until just now; a script's own fault shows again
+		if err := furnish(ctx, db, hub.Postgres); err != nil {
+			return fault("making the ledger", err)
 		}
-		if lookErr != nil {
-			return fault("making the ledger", lookErr)
-		}
-		if !there {
-			err = send()
-		}
+		err = send()
 	}
 	switch stateOf(err) {
 	case stateUnique:

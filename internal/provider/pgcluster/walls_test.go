@@ -5,10 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/kitshub/kitshub/internal/catalog"
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/tenantdb"
 )
 
 // nameOf is a tenant's database.
@@ -243,4 +246,33 @@ func TestQuarantineAfterAKillAtEveryStatement(t *testing.T) {
 		session = r.connect(x.URL)
 	})
 	_ = session.Close(t.Context())
+}
+
+// With the smallest budget there is, a template is built whose scripts need connections of their own: outside of a transaction, and to find the
+// line of a statement that fails.
+func TestTheSmallestBudgetIsEnough(t *testing.T) {
+	t.Parallel() // it waits for the server most of the time
+	r := newRig(t)
+	p := r.provider(func(c *Config) { c.MaxConns = minBudget })
+	tenants := tenantdb.New(catalog.Split)
+	step := func(name, text string) hub.Step {
+		return hub.Step{Name: name, Kind: hub.StepMigrate, Source: hub.Source{
+			File: name + ".sql", SQL: text, Checksum: name, NoTransaction: strings.Contains(text, "CONCURRENTLY"),
+		}}
+	}
+	steps := []hub.Step{
+		step("1", `CREATE TABLE things (id integer)`), step("2", `CREATE INDEX CONCURRENTLY IF NOT EXISTS things_id ON things (id)`), step("3", `INSERT INTO things VALUES (1)`),
+	}
+	x := r.plan(p, MemberPrefix+"1")
+	if err := p.Prepare(t.Context(), x.Backend, x.Credentials, templateOf(tenants, steps)); err != nil { // of half the budget
+		t.Fatal(err)
+	}
+	r.wantThings(p, x, 1)
+	broken := append(slices.Clone(steps), step("4", "SELECT 1;\nSELECT nothing"))
+	ctx := For(t.Context(), Refill)
+	if err := p.with(ctx, "building", func(a *admin) error { return a.build(ctx, templateOf(tenants, broken), p.names.template("broken")) }); err == nil {
+		t.Error("a broken template was built")
+	} else {
+		r.wantFault("building", err, hub.ClassCatalog, "42703")
+	}
 }
