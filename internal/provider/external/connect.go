@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/kitshub/kitshub/internal/egress"
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // bare is a configuration that pgx has made, which it insists on, of settings that are all given: what the environment and the home directory
@@ -62,7 +63,7 @@ func (a address) config(d *egress.Dialer) (*pgx.ConnConfig, error) {
 	c.MaxProtocolMessageBodyLen = maxMessage
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing that a pooler in between could lose
 	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
-	c.DialFunc = d.DialContext
+	c.DialFunc = provider.Vigil{Dial: d.DialContext}.DialContext
 	modes := a.tlsConfigs()
 	c.TLSConfig, c.Fallbacks = modes[0], nil
 	for _, m := range modes[1:] {

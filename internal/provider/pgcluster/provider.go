@@ -140,7 +140,8 @@ func adminConfig(c Config) (*pgx.ConnConfig, string, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = dialTimeout
 	}
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // one round trip a query, and nothing a pooler in between could lose
+	cfg.DialFunc = provider.Vigil{Dial: cfg.DialFunc}.DialContext // pgx's own knows keep-alives
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec              // one round trip a query, and nothing a pooler in between could lose
 	cfg.RuntimeParams["application_name"] = "kitshub"
 	cfg.RuntimeParams["lock_timeout"] = strconv.FormatInt(provider.LockTimeout.Milliseconds(), 10)
 	// A hub whose machine is gone would otherwise hold its lock for the two hours after which a server asks.
