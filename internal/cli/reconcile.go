@@ -11,7 +11,7 @@ import (
 type reconcileCmd struct {
 	output
 	DryRun     bool `xor:"mode" help:"Only look; this is the default."`
-	Adopt      bool `xor:"mode" help:"Give back what belongs to a tenant on record: open logins that are shut, correct a place."`
+	Adopt      bool `xor:"mode" help:"Give back what belongs to a tenant on record: let its logins in again, give a renamed database its name back, correct a place."`
 	Quarantine bool `xor:"mode" help:"Shut orphans, so that nobody can log in; nothing is lost."`
 	Drop       bool `xor:"mode" help:"Remove orphans: what no row leads to and is surely this hub's."`
 	Seals      bool `default:"true" negatable:"" help:"Also look into each tenant's database whether the seal inside is its own."`

@@ -49,9 +49,10 @@ type Found struct {
 	Place    string // of a database as in Backend.Place; of a login that of its database
 	Kind     FoundKind
 	State    FoundState
-	Owner    Backend // whose its marker or name says it is: a tenant's or a member's; zero when it says nothing
-	Open     bool    // a login that may log in; a file that is where its program looks for it
-	Busy     bool    // somebody works on it right now
+	Owner    Backend  // whose its marker or name says it is: a tenant's or a member's; zero when it says nothing
+	Open     bool     // a login that may log in; a file that is where its program looks for it
+	Missing  []string // of a finished database: those of its logins that are not there
+	Busy     bool     // somebody works on it right now
 }
 
 // Survey is what a provider has.
@@ -74,9 +75,17 @@ type Reconciler interface {
 	// Clear removes what was half made, and logins without a database; what belongs to somebody, or has come to since, is refused.
 	Clear(ctx context.Context, f Found) error
 
-	// Quarantine lets nobody but the hub reach the database any more, and loses nothing; Release undoes it.
+	// Quarantine lets nobody but the hub reach the database any more, and loses nothing; Release undoes it, and makes logins that are not there
+	// from the credentials.
 	Quarantine(ctx context.Context, b Backend) error
-	Release(ctx context.Context, b Backend) error
+	Release(ctx context.Context, b Backend, c Credentials) error
+}
+
+// Renamer is a Reconciler on whose servers others may give a database another name.
+type Renamer interface {
+	// Rename gives b's database, found under another name in the part of its place, the name of its place back. What is not b's by its marker
+	// is refused, and so is a name that something has.
+	Rename(ctx context.Context, f Found, b Backend) error
 }
 
 // The kinds of finding.
@@ -116,10 +125,11 @@ func (f *Finding) Left() bool { return f.Done == "" && !f.Quarantined }
 type mend int
 
 const (
-	byPeople  mend = iota
-	byRemoval      // clear or drop; or quarantine, where it is a database
-	byAdoption
-	byForgetting // a ghost of the pool: its row goes
+	byPeople     mend = iota
+	byRemoval         // clear or drop; or quarantine, where it is a database
+	byAdoption        // its record is corrected; or, of a login, it is let in again
+	byRenaming        // it gets the name that its record and its logins have
+	byForgetting      // a ghost of the pool: its row goes
 )
 
 // key tells findings of two looks apart.
@@ -153,6 +163,7 @@ type records struct {
 	tenants map[string]*Tenant
 	members map[string]*Member
 	places  map[[2]string]*Tenant // by provider and place, those that are not purged
+	names   map[[2]string]*Tenant // the same by provider and name, in whatever part
 	now     time.Time
 }
 
@@ -160,7 +171,7 @@ const rowsAtOnce = 500
 
 func (s *Service) records(ctx context.Context) (*records, error) {
 	return view(ctx, s, func(tx Tx) (*records, error) {
-		r := &records{tenants: map[string]*Tenant{}, members: map[string]*Member{}, places: map[[2]string]*Tenant{}, now: tx.Now()}
+		r := &records{tenants: map[string]*Tenant{}, members: map[string]*Member{}, places: map[[2]string]*Tenant{}, names: map[[2]string]*Tenant{}, now: tx.Now()}
 		for f := (TenantFilter{Limit: rowsAtOnce}); ; {
 			some, err := tx.ListTenants(ctx, f)
 			if err != nil {
@@ -170,6 +181,7 @@ func (s *Service) records(ctx context.Context) (*records, error) {
 				r.tenants[t.ID] = t
 				if t.State != TenantPurged {
 					r.places[[2]string{t.Backend.Provider, t.Backend.Place}] = t
+					r.names[[2]string{t.Backend.Provider, nameAt(t.Backend.Place)}] = t
 				}
 				f.After = t.ID
 			}
@@ -184,6 +196,9 @@ func (s *Service) records(ctx context.Context) (*records, error) {
 		return r, err
 	})
 }
+
+// nameAt is the last part of a place, which a provider's parts come before.
+func nameAt(place string) string { return place[strings.LastIndex(place, "/")+1:] }
 
 // member finds a member of the pool by its place.
 func (r *records) member(provider, place string) *Member {
@@ -204,15 +219,19 @@ type inspect struct {
 	out    []Finding
 	byAt   map[string]Found // databases by place
 	opens  map[string]bool  // places of databases whose logins are known: whether one of them is open
+	marked map[Backend]bool // of whom there is a finished database, wherever: their Place is left out
 }
 
 func (s *Service) inspect(p Reconciler, v Survey, rec *records) []Finding {
-	i := &inspect{s: s, p: p, survey: v, rec: rec, byAt: map[string]Found{}, opens: map[string]bool{}}
+	i := &inspect{s: s, p: p, survey: v, rec: rec, byAt: map[string]Found{}, opens: map[string]bool{}, marked: map[Backend]bool{}}
 	for _, f := range v.Found {
+		if f.Kind == FoundDatabase && f.State == FoundWhole {
+			i.marked[unplaced(f.Owner)] = true
+		}
 		switch {
 		case f.Kind == FoundDatabase && f.Place != "":
 			i.byAt[f.Place] = f
-		case f.Kind == FoundLogin:
+		case f.Kind == FoundLogin && f.State != FoundForeign:
 			i.opens[f.Place] = i.opens[f.Place] || f.Open
 		}
 	}
@@ -231,6 +250,12 @@ func (s *Service) inspect(p Reconciler, v Survey, rec *records) []Finding {
 	return i.out
 }
 
+// unplaced is whose a database is, wherever it is.
+func unplaced(b Backend) Backend {
+	b.Place = ""
+	return b
+}
+
 // local reports whether the databases are files, which have no logins.
 func (i *inspect) local() bool {
 	_, local := i.p.(Mover)
@@ -246,7 +271,10 @@ func (i *inspect) restoring() string {
 }
 
 func (i *inspect) add(f Found, x Finding) {
-	x.What, x.Provider, x.Place, x.Name, x.found = f.Kind, f.Provider, f.Place, f.Name, f
+	x.What, x.Provider, x.Place, x.Name = f.Kind, f.Provider, f.Place, f.Name
+	if x.found.Kind == "" {
+		x.found = f
+	}
 	if x.Tenant == "" {
 		x.Tenant = f.Owner.TenantID
 	}
@@ -268,25 +296,46 @@ func (i *inspect) add(f Found, x Finding) {
 	i.out = append(i.out, x)
 }
 
-// login: one without its database is of no use to anybody, unless the database is about to be made.
+const foreignFix = "Rename or drop it by hand; the hub does not touch it."
+
+// login: one without its database is of no use to anybody, unless the database is about to be made, or has another name or cluster now.
 func (i *inspect) login(f Found) {
 	t := i.rec.places[[2]string{f.Provider, f.Place}]
-	if _, there := i.byAt[f.Place]; there {
+	db, there := i.byAt[f.Place]
+	if f.State == FoundForeign {
+		x := Finding{Kind: Orphan, Problem: "It has the name of a database's login and not the hub's marker, so somebody else made it or took its comment away.", Fix: foreignFix}
+		if t != nil {
+			x.Kind, x.Tenant = Mismatch, t.ID
+		}
+		i.add(f, x)
+		return
+	}
+	if there {
 		if t != nil && t.State == TenantActive && !f.Open {
-			i.add(f, Finding{Kind: Mismatch, Tenant: t.ID, mend: byAdoption, Problem: "Its tenant is active, but the login is shut."})
+			i.add(f, Finding{Kind: Mismatch, Tenant: t.ID, mend: byAdoption, found: db, Problem: "Its tenant is active, but the login is shut."})
 		}
 		return
 	}
-	if t == nil && i.rec.member(f.Provider, f.Place) == nil {
+	if t == nil && i.rec.member(f.Provider, f.Place) == nil && !i.displaced(f) {
 		i.add(f, Finding{Kind: Orphan, mend: byRemoval, surely: true, Problem: "A login whose database is gone."})
 	}
+}
+
+// displaced reports a login of a name that a tenant's record has in another part, where that tenant's database is not.
+func (i *inspect) displaced(f Found) bool {
+	t := i.rec.names[[2]string{f.Provider, nameAt(f.Place)}]
+	if t == nil {
+		return false
+	}
+	_, there := i.byAt[t.Backend.Place]
+	return !there
 }
 
 func (i *inspect) database(f Found) {
 	at := i.rec.places[[2]string{f.Provider, f.Place}]
 	switch f.State {
 	case FoundForeign:
-		x := Finding{Kind: Orphan, Problem: "It has one of the hub's names and not its marker, so somebody else made it.", Fix: "Rename or drop it by hand; the hub does not touch it."}
+		x := Finding{Kind: Orphan, Problem: "It has one of the hub's names and not its marker, so somebody else made it.", Fix: foreignFix}
 		if at != nil {
 			x.Kind, x.Tenant = Mismatch, at.ID
 		}
@@ -333,6 +382,8 @@ func (i *inspect) pooled(f Found, at *Tenant) {
 func (i *inspect) owned(f Found, at *Tenant) {
 	t := i.rec.tenants[f.Owner.TenantID]
 	switch {
+	case f.Place == "" && (t == nil || t.State == TenantPurged):
+		i.add(f, Finding{Kind: Orphan, Problem: "It is marked as a tenant's that the record does not know, under a name that the hub gives to none.", Fix: foreignFix})
 	case t == nil && at != nil:
 		i.add(f, Finding{Kind: Mismatch, Problem: "The record has tenant " + at.ID + " here.", Fix: "Find out which of the two is wrong."})
 	case t == nil:
@@ -340,18 +391,43 @@ func (i *inspect) owned(f Found, at *Tenant) {
 	case t.State == TenantPurged && at == nil:
 		i.add(f, Finding{Kind: Orphan, mend: byRemoval, sealing: true, Problem: "The record says that it was removed."})
 	case t.Backend.Provider != f.Provider || t.Backend.Place != f.Place:
-		x := Finding{Kind: Mismatch, Problem: "The record has this tenant at " + t.Backend.Place + ".", Fix: "Find out which of the two is the customer's."}
-		if _, there := i.byAt[t.Backend.Place]; !there && t.Backend.Provider == f.Provider && t.Backend.Generation == f.Owner.Generation {
-			x.mend, x.Fix, x.sealing = byAdoption, "kitshub reconcile --adopt corrects the record, if the seal inside is the tenant's.", true
-		}
-		i.add(f, x)
+		i.displacedDatabase(f, t)
 	case t.Backend.Generation != f.Owner.Generation:
 		i.add(f, Finding{Kind: Mismatch, Problem: fmt.Sprintf("The record has generation %d of this tenant, the marker says %d.", t.Backend.Generation, f.Owner.Generation), Fix: "Find out which of the two is the customer's."})
 	default:
+		for _, login := range f.Missing {
+			if t.State == TenantActive {
+				gone := Found{Provider: f.Provider, Part: f.Part, Name: login, Place: f.Place, Kind: FoundLogin}
+				i.add(gone, Finding{
+					Kind: Mismatch, Tenant: t.ID, mend: byAdoption, found: f, Problem: "Its tenant is active, but the login is missing.",
+					Fix: "kitshub reconcile --adopt makes it again with the password that the customer has, if the seal inside is the tenant's.",
+				})
+			}
+		}
 		if m, ok := i.p.(Mover); ok && t.State.kept() && !i.here(m, t) {
 			i.add(f, Finding{Kind: Mismatch, Problem: "The tenant's connection details lead to another directory than this file's.", Fix: "Find out which of the two the customer uses: DATA_DIR may have been moved, or another hub has made the database."})
 		}
 	}
+}
+
+// displacedDatabase is marked as a tenant's whom the record has elsewhere. Its logins have the name on record, and what the customer holds names
+// these, so on the same cluster the database is what has the wrong name; of the right name on another cluster, the record is wrong.
+func (i *inspect) displacedDatabase(f Found, t *Tenant) {
+	x := Finding{Kind: Mismatch, Problem: "The record has this tenant at " + t.Backend.Place + ".", Fix: "Find out which of the two is the customer's."}
+	_, there := i.byAt[t.Backend.Place]
+	unasked := under(t.Backend.Place, i.survey.Parts) && !under(t.Backend.Place, i.survey.Whole)
+	_, renames := i.p.(Renamer)
+	name := nameAt(t.Backend.Place)
+	switch {
+	case there || unasked || unplaced(t.Backend) != unplaced(f.Owner):
+	case f.Place != "" && (i.local() || nameAt(f.Place) == name):
+		x.mend, x.Fix, x.sealing = byAdoption, "kitshub reconcile --adopt corrects the record, if the seal inside is the tenant's.", true
+	case f.Place != "" && renames && under(t.Backend.Place, []string{f.Part + "/"}):
+		x.mend, x.Fix, x.sealing = byRenaming, "kitshub reconcile --adopt gives it the name on record back, if the seal inside is the tenant's.", true
+	default:
+		x.Fix = fmt.Sprintf("If it is the customer's, ALTER DATABASE %q RENAME TO %q; then look again.", f.Name, name)
+	}
+	i.add(f, x)
 }
 
 // rows looks for what should be there and is not.
@@ -360,7 +436,7 @@ func (i *inspect) rows() {
 		if t.Backend.Provider != i.p.Name() || !t.State.kept() {
 			continue
 		}
-		if _, there := i.byAt[t.Backend.Place]; there {
+		if _, there := i.byAt[t.Backend.Place]; there || i.marked[unplaced(t.Backend)] { // or elsewhere, which is a finding of its own
 			continue
 		}
 		gone := Found{Provider: t.Backend.Provider, Place: t.Backend.Place, Kind: FoundDatabase, Owner: t.Backend}

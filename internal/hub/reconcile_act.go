@@ -255,9 +255,11 @@ func (s *Service) mend(ctx context.Context, a Actor, mode ReconcileMode, p Recon
 	case x.mend == byRemoval && mode == ReconcileQuarantine && whole && !x.Quarantined:
 		done, act = "quarantined", func() error { return p.Quarantine(ctx, x.found.Owner) }
 	case x.mend == byAdoption && mode == ReconcileAdopt && x.What == FoundLogin:
-		done, act = "adopted", func() error { return s.letIn(ctx, p, x.Tenant) }
+		done, act = "adopted", func() error { return s.letIn(ctx, p, x) }
 	case x.mend == byAdoption && mode == ReconcileAdopt:
 		done, act = "adopted", func() error { return s.relocate(ctx, a, p, x) }
+	case x.mend == byRenaming && mode == ReconcileAdopt:
+		done, act = "adopted", func() error { return s.rename(ctx, p, x) }
 	default:
 		return
 	}
@@ -317,19 +319,65 @@ func (s *Service) noteMending(ctx context.Context, a Actor, x *Finding, what str
 	return err
 }
 
-// letIn opens the logins of an active tenant.
-func (s *Service) letIn(ctx context.Context, p Reconciler, tenantID string) error {
-	t, err := view(ctx, s, func(tx Tx) (*Tenant, error) { return tx.Tenant(ctx, tenantID) })
+// letIn opens the logins of an active tenant, and makes those that are missing, when the database bears its seal.
+func (s *Service) letIn(ctx context.Context, p Reconciler, x *Finding) error {
+	t, err := s.sealedOwner(ctx, p, x)
 	if err != nil {
 		return err
 	}
 	if t.State != TenantActive {
 		return E(CodeInvalidTransition, "The tenant is "+string(t.State)+" now.", "Look again.")
 	}
-	return p.Release(ctx, t.Backend)
+	c, err := s.openCredentials(t)
+	if err != nil {
+		return err
+	}
+	return p.Release(ctx, t.Backend, c)
 }
 
-// relocate corrects a record whose place is empty there, when the seal at the found place is the tenant's.
+// rename gives a tenant's database the name of its place back, and an active tenant its logins where they were lost or shut meanwhile.
+func (s *Service) rename(ctx context.Context, p Reconciler, x *Finding) error {
+	t, err := s.sealedOwner(ctx, p, x)
+	if err != nil {
+		return err
+	}
+	if !t.State.kept() {
+		return E(CodeInvalidTransition, "The tenant is "+string(t.State)+" now.", "Look again.")
+	}
+	if err := p.(Renamer).Rename(ctx, x.found, t.Backend); err != nil { //nolint:forcetypeassert // byRenaming says so
+		return err
+	}
+	if t.State != TenantActive {
+		return nil
+	}
+	c, err := s.openCredentials(t)
+	if err != nil {
+		return err
+	}
+	return p.Release(ctx, t.Backend, c)
+}
+
+// sealedOwner gives the tenant as it is now whom the found database's marker names, when the seal inside is that tenant's.
+func (s *Service) sealedOwner(ctx context.Context, p Reconciler, x *Finding) (*Tenant, error) {
+	id, found, err := s.peek(ctx, p, x.found)
+	if err != nil {
+		return nil, err
+	}
+	t, err := view(ctx, s, func(tx Tx) (*Tenant, error) { return tx.Tenant(ctx, x.found.Owner.TenantID) })
+	if err != nil {
+		return nil, err
+	}
+	if !found || !s.owns(t, id) {
+		return nil, unsealed()
+	}
+	return t, nil
+}
+
+func unsealed() error {
+	return &StepError{Class: ClassData, Code: identityMismatch, Err: errors.New("the database bears no seal of this tenant; it was not touched")}
+}
+
+// relocate corrects a record at whose place nothing is, when the seal at the found place is the tenant's.
 func (s *Service) relocate(ctx context.Context, a Actor, p Reconciler, x *Finding) error {
 	id, found, err := s.peek(ctx, p, x.found)
 	if err != nil {
@@ -341,7 +389,7 @@ func (s *Service) relocate(ctx context.Context, a Actor, p Reconciler, x *Findin
 			return struct{}{}, err
 		}
 		if !found || !s.owns(t, id) {
-			return struct{}{}, &StepError{Class: ClassData, Code: identityMismatch, Err: errors.New("the database bears no seal of this tenant; it was not touched")}
+			return struct{}{}, unsealed()
 		}
 		detail := map[string]any{"from": t.Backend.Place, "to": x.found.Place}
 		t.Backend.Place = x.found.Place

@@ -202,8 +202,13 @@ func (c *Clusters) Quarantine(ctx context.Context, b hub.Backend) error {
 }
 
 // Release is Provider.Release.
-func (c *Clusters) Release(ctx context.Context, b hub.Backend) error {
-	return c.on(b, func(p *Provider) error { return p.Release(ctx, b) })
+func (c *Clusters) Release(ctx context.Context, b hub.Backend, cr hub.Credentials) error {
+	return c.on(b, func(p *Provider) error { return p.Release(ctx, b, cr) })
+}
+
+// Rename is Provider.Rename.
+func (c *Clusters) Rename(ctx context.Context, f hub.Found, b hub.Backend) error {
+	return c.on(b, func(p *Provider) error { return p.Rename(ctx, f, b) })
 }
 
 // List gives what is on every cluster. One that cannot be asked is an error, since what is on it would look like ghosts; what the others have

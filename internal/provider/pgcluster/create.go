@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/kitshub/kitshub/internal/hub"
-	"github.com/kitshub/kitshub/internal/provider"
 )
 
 // Create makes the planned database as a copy of the template, with its two roles, or hands over the pool's member that the place names. It
@@ -74,14 +73,13 @@ func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials
 			return err
 		}
 	}
-	switch {
-	case s.exists && s.marker != want && !s.abandoned():
+	if s.exists && s.marker != want && !s.abandoned() {
 		return p.foreign(b, s)
-	case s.owner.exists && !s.owner.mine:
-		return wrongRole(name+ownerSuffix, s.owner.shown)
-	case s.runtime.exists && !s.runtime.mine:
-		return wrongRole(name+runtimeSuffix, s.runtime.shown)
-	case !s.exists && source == "":
+	}
+	if err := s.foreignRole(name); err != nil {
+		return err
+	}
+	if !s.exists && source == "" {
 		return errNoTemplate
 	}
 	runtime, owner, err := passwords(c, name)
@@ -99,7 +97,7 @@ func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials
 	if v.err != nil {
 		return v.err
 	}
-	return a.again(ctx, p.rolesSQL(name, s, v), provider.CompatGrantSQL(literal(name+runtimeSuffix)), p.openSQL(name, want))
+	return a.again(ctx, p.loginsSQL(name, s, v, want))
 }
 
 // clone copies a template. The copy lets nobody in until it is finished: a new database is open to every role of the cluster otherwise, and

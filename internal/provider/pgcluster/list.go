@@ -120,21 +120,75 @@ func notRemovable(i Item) error {
 	return &hub.StepError{Class: hub.ClassData, Code: "NOT_REMOVABLE", Err: fmt.Errorf("%s belongs to somebody, or has come to since it was listed; it was not touched", i.Name)}
 }
 
-// Quarantine lets nobody but the hub's own role reach a database any more and ends the sessions in it; nothing is lost. Release undoes it.
+// Quarantine lets nobody but the hub's own role reach a database any more and ends the sessions in it; nothing is lost. Release undoes it. It
+// takes the right to log in: closing the database itself would make it look half made.
 func (p *Provider) Quarantine(ctx context.Context, b hub.Backend) error {
-	return p.doors(ctx, b, false)
+	return p.owned(ctx, b, "shutting its logins out", func(a *admin, name string, s state) error {
+		shut := logins(name, s, `ALTER ROLE %[1]s NOLOGIN; GRANT %[1]s TO CURRENT_USER`) // a login that is not there has nothing to shut
+		if len(shut) == 0 {
+			return a.endSessions(ctx, name)
+		}
+		// One message, which the server works through whoever is still there to hear of it: nobody finds the logins shut and a session alive.
+		sql := fmt.Sprintf(`BEGIN; %s; COMMIT; %s`, strings.Join(shut, "; "), endSQL(name))
+		return provider.Again(ctx, func() error {
+			err := a.exec(ctx, sql)
+			if err != nil && !a.conn.IsClosed() {
+				_, _ = a.conn.Exec(ctx, `ROLLBACK`) // what counts is why
+			}
+			return err
+		})
+	})
 }
 
-// Release opens what Quarantine closed.
-func (p *Provider) Release(ctx context.Context, b hub.Backend) error { return p.doors(ctx, b, true) }
+// Release lets the logins of a database in again. One that is missing is made, and both have the passwords of the credentials and the rights that
+// Create gives, as after a dump was restored without roles.
+func (p *Provider) Release(ctx context.Context, b hub.Backend, c hub.Credentials) error {
+	for try := 0; ; try++ {
+		err := p.ensureCluster(ctx)
+		if err == nil {
+			err = p.owned(ctx, b, "letting its logins in", func(a *admin, name string, s state) error { return a.letIn(ctx, b, c, name, s) })
+		}
+		if codeOf(err) != codeNoRole || try == 1 {
+			return p.withMissingRights(ctx, err)
+		}
+		p.ready.Store(false) // as in Create
+	}
+}
 
-// doors takes or gives the right to log in: closing the database itself would make it look half made.
-func (p *Provider) doors(ctx context.Context, b hub.Backend, open bool) error {
+func (a *admin) letIn(ctx context.Context, b hub.Backend, c hub.Credentials, name string, s state) error {
+	if err := s.foreignRole(name); err != nil {
+		return err
+	}
+	runtime, owner, err := passwords(c, name)
+	if err != nil {
+		return err
+	}
+	v := newVerifiers(runtime, owner)
+	if v.err != nil {
+		return v.err
+	}
+	opened := append([]string{a.p.loginsSQL(name, s, v, markerOf(b.TenantID, b.Generation))}, logins(name, s, `ALTER ROLE %s LOGIN`)...)
+	return a.again(ctx, opened...)
+}
+
+// logins puts the names of a database's logins that are there into a statement.
+func logins(name string, s state, sql string) (out []string) {
+	if s.owner.exists {
+		out = append(out, fmt.Sprintf(sql, quote(name+ownerSuffix)))
+	}
+	if s.runtime.exists {
+		out = append(out, fmt.Sprintf(sql, quote(name+runtimeSuffix)))
+	}
+	return out
+}
+
+// owned runs f under the lock of a database's name when the database is there and its marker is b's.
+func (p *Provider) owned(ctx context.Context, b hub.Backend, op string, f func(a *admin, name string, s state) error) error {
 	name, _, err := p.database(b)
 	if err != nil {
 		return err
 	}
-	return p.with(ctx, "changing who may log in", func(a *admin) error {
+	return p.with(ctx, op, func(a *admin) error {
 		return a.locked(ctx, name, func() error {
 			s, err := a.look(ctx, name)
 			if err != nil {
@@ -143,29 +197,7 @@ func (p *Provider) doors(ctx context.Context, b hub.Backend, open bool) error {
 			if err := p.mine(b, s); err != nil {
 				return err
 			}
-			owner, runtime := quote(name+ownerSuffix), quote(name+runtimeSuffix)
-			if open {
-				return a.again(ctx, `ALTER ROLE `+owner+` LOGIN`, `ALTER ROLE `+runtime+` LOGIN`)
-			}
-			var shut []string // a login that is not there has nothing to shut
-			if s.owner.exists {
-				shut = append(shut, fmt.Sprintf(`ALTER ROLE %[1]s NOLOGIN; GRANT %[1]s TO CURRENT_USER`, owner))
-			}
-			if s.runtime.exists {
-				shut = append(shut, fmt.Sprintf(`ALTER ROLE %[1]s NOLOGIN; GRANT %[1]s TO CURRENT_USER`, runtime))
-			}
-			if len(shut) == 0 {
-				return a.endSessions(ctx, name)
-			}
-			// One message, which the server works through whoever is still there to hear of it: nobody finds the logins shut and a session alive.
-			sql := fmt.Sprintf(`BEGIN; %s; COMMIT; %s`, strings.Join(shut, "; "), endSQL(name))
-			return provider.Again(ctx, func() error {
-				err := a.exec(ctx, sql)
-				if err != nil && !a.conn.IsClosed() {
-					_, _ = a.conn.Exec(ctx, `ROLLBACK`) // what counts is why
-				}
-				return err
-			})
+			return f(a, name, s)
 		})
 	})
 }

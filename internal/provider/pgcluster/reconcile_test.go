@@ -91,7 +91,7 @@ func TestQuarantine(t *testing.T) {
 	}
 	_, err := p.Open(t.Context(), x.Backend, x.Credentials, hub.RoleTenant)
 	r.wantFault("logging in while shut out", err, hub.ClassAuth, codeAuth)
-	if err := p.Release(t.Context(), x.Backend); err != nil {
+	if err := p.Release(t.Context(), x.Backend, x.Credentials); err != nil {
 		t.Fatal(err)
 	}
 	r.wantThings(p, x, 1)

@@ -86,6 +86,11 @@ func (a *admin) makeCompat(ctx context.Context) error {
 	return nil
 }
 
+// loginsSQL is all that a database needs beside what is in it: its roles, their rights and its marker. One transaction.
+func (p *Provider) loginsSQL(name string, s state, v verifiers, m Marker) string {
+	return strings.Join([]string{p.rolesSQL(name, s, v), provider.CompatGrantSQL(literal(name + runtimeSuffix)), p.openSQL(name, m)}, ";")
+}
+
 // rolesSQL makes the two roles of a database, or gives those that are there the passwords of the credentials. All of it is one transaction, so
 // a role of our name without our mark is not ours. Before it the caller has looked that what exists is.
 func (p *Provider) rolesSQL(name string, s state, v verifiers) string {

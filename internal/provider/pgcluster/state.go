@@ -52,6 +52,17 @@ func (a *admin) look(ctx context.Context, name string) (s state, err error) {
 // connected to it.
 func (s state) abandoned() bool { return s.exists && !s.open && s.comment == "" && s.ours }
 
+// foreignRole refuses a database one of whose roles is there and not ours.
+func (s state) foreignRole(name string) error {
+	switch {
+	case s.owner.exists && !s.owner.mine:
+		return wrongRole(name+ownerSuffix, s.owner.shown)
+	case s.runtime.exists && !s.runtime.mine:
+		return wrongRole(name+runtimeSuffix, s.runtime.shown)
+	}
+	return nil
+}
+
 // wrongRole refuses a role of our name that is not ours.
 func wrongRole(role, says string) error {
 	return &hub.StepError{Class: hub.ClassData, Code: "FOREIGN_ROLE", Err: fmt.Errorf(

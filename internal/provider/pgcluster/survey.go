@@ -15,6 +15,8 @@ import (
 var (
 	_ hub.Reconciler = (*Provider)(nil)
 	_ hub.Reconciler = (*Clusters)(nil)
+	_ hub.Renamer    = (*Provider)(nil)
+	_ hub.Renamer    = (*Clusters)(nil)
 )
 
 // Survey gives what List shows, in the domain's words. A cluster that cannot be asked is an error and not among the whole ones; the others are.
@@ -63,10 +65,23 @@ func (p *Provider) survey(ctx context.Context) (found []hub.Found, err error) {
 		if err != nil {
 			return err
 		}
+		roles := map[string]bool{}
 		for _, i := range items {
-			if f, ok := p.found(i, held); ok {
-				found = append(found, f)
+			roles[i.Name] = roles[i.Name] || i.Role
+		}
+		for _, i := range items {
+			f, ok := p.found(i, held)
+			if !ok {
+				continue
 			}
+			if f.State == hub.FoundWhole && f.Place != "" {
+				for _, login := range []string{i.Name + ownerSuffix, i.Name + runtimeSuffix} {
+					if !roles[login] {
+						f.Missing = append(f.Missing, login)
+					}
+				}
+			}
+			found = append(found, f)
 		}
 		return nil
 	})
@@ -95,6 +110,10 @@ func (p *Provider) found(i Item, held map[int64]bool) (f hub.Found, ok bool) {
 	case i.Role && i.Marker.Kind == MarkRole && p.names.isDatabase(i.Marker.ID):
 		f.Kind, f.Place, f.Busy = hub.FoundLogin, p.place(i.Marker.ID), held[lockKey(i.Marker.ID)]
 		return f, true
+	case i.Role && i.Marker.Kind == MarkNone:
+		name := strings.TrimSuffix(strings.TrimSuffix(i.Name, ownerSuffix), runtimeSuffix)
+		f.Kind, f.State, f.Place, f.Busy = hub.FoundLogin, hub.FoundForeign, p.place(name), held[lockKey(name)]
+		return f, name != i.Name && p.names.isDatabase(name)
 	case i.Role:
 		// The login of a template in the making goes with its database; one that is left alone is found by its own name.
 		key, building := p.names.buildingKey(i.Marker.ID)
@@ -146,4 +165,67 @@ func (p *Provider) Clear(ctx context.Context, f hub.Found) error {
 		i.Marker = Marker{Kind: MarkRole, ID: strings.TrimPrefix(f.Place, p.name+"/")}
 	}
 	return p.Remove(ctx, i)
+}
+
+// Rename gives b's database, found under another name, the name of its place back, which its logins still have. Both names are locked; a database
+// that has the name already, unless it is b's, is refused. Who is connected is shown out: a database in use keeps its name. It is one statement, so
+// a kill leaves it done or not done.
+func (p *Provider) Rename(ctx context.Context, f hub.Found, b hub.Backend) error {
+	name, _, err := p.database(b)
+	if err != nil {
+		return err
+	}
+	if !p.names.isDatabase(f.Name) || f.Name == name || f.Part != p.name {
+		return &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("%.120q on cluster %q is no other name of %s", f.Name, f.Part, b.Place)}
+	}
+	return p.with(ctx, "giving a database its name back", func(a *admin) error {
+		return a.locked(ctx, name, func() error {
+			// Not waited for: who holds this one might wait for the other. It is given back with the other one.
+			var free bool
+			if err := a.row(ctx, `SELECT pg_try_advisory_lock($1)`, []any{lockKey(f.Name)}, &free); err != nil {
+				return err
+			}
+			if !free {
+				return &hub.StepError{Class: hub.ClassNetwork, Code: codeLock, Err: fmt.Errorf("somebody works on %s right now; nothing was touched", f.Name)}
+			}
+			return a.rename(ctx, f, b, name)
+		})
+	})
+}
+
+func (a *admin) rename(ctx context.Context, f hub.Found, b hub.Backend, name string) error {
+	p := a.p
+	at, err := a.look(ctx, name)
+	if err != nil {
+		return err
+	}
+	from, err := a.look(ctx, f.Name)
+	switch {
+	case err != nil:
+		return err
+	case at.exists && !from.exists && p.mine(b, at) == nil: // done before
+		return nil
+	case at.exists:
+		return &hub.StepError{Class: hub.ClassData, Code: "FOREIGN_DATABASE", Err: fmt.Errorf(
+			"there is a database at %s, so %s cannot have that name; find out which of the two is the customer's, nothing was touched", b.Place, f.Name)}
+	}
+	if err := p.mine(hub.Backend{TenantID: b.TenantID, Generation: b.Generation, Provider: b.Provider, Place: f.Place}, from); err != nil {
+		return err
+	}
+	if at.foreignRole(name) == nil { // to be allowed to end their sessions
+		if member := logins(name, at, `GRANT %s TO CURRENT_USER`); len(member) > 0 {
+			if err := a.again(ctx, member...); err != nil {
+				return err
+			}
+		}
+	}
+	if err := a.endSessions(ctx, f.Name); err != nil {
+		return err
+	}
+	err = a.again(ctx, fmt.Sprintf(`ALTER DATABASE %s RENAME TO %s`, quote(f.Name), quote(name)))
+	if codeOf(err) == codeInUse {
+		return &hub.StepError{Class: hub.ClassNetwork, Code: codeInUse, Err: fmt.Errorf(
+			"somebody is connected to %s, so it keeps its name; see who in pg_stat_activity: %w", f.Name, err)}
+	}
+	return err
 }

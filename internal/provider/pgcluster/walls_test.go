@@ -240,7 +240,7 @@ func TestQuarantineAfterAKillAtEveryStatement(t *testing.T) {
 		if session.Ping(t.Context()) == nil {
 			t.Errorf("after a kill at %d the login is shut and its session lives", n)
 		}
-		if err := p.Release(t.Context(), x.Backend); err != nil {
+		if err := p.Release(t.Context(), x.Backend, x.Credentials); err != nil {
 			t.Fatal(err)
 		}
 		session = r.connect(x.URL)

@@ -92,7 +92,7 @@ func (p *Provider) Quarantine(ctx context.Context, b hub.Backend) error {
 }
 
 // Release moves it back.
-func (p *Provider) Release(ctx context.Context, b hub.Backend) error {
+func (p *Provider) Release(ctx context.Context, b hub.Backend, _ hub.Credentials) error {
 	return p.moved(ctx, b, "bringing the database back", func(path string) (from, to string) { return p.shut(path), path })
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/kitshub/kitshub/internal/hub"
@@ -49,14 +50,14 @@ func TestSurvey(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := hub.Found{Provider: Name, Name: b.Place, Place: b.Place, Kind: hub.FoundDatabase, State: hub.FoundWhole, Owner: b, Open: true}
-	if got := surveyed(t, p); len(got) != 1 || got[b.Place] != want {
+	if got := surveyed(t, p); len(got) != 1 || !reflect.DeepEqual(got[b.Place], want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	want.Open = false
 	if err := p.Quarantine(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	if got := surveyed(t, p); len(got) != 1 || got[b.Place] != want {
+	if got := surveyed(t, p); len(got) != 1 || !reflect.DeepEqual(got[b.Place], want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -123,7 +124,7 @@ func TestQuarantineLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := p.Release(t.Context(), b); err != nil {
+		if err := p.Release(t.Context(), b, hub.Credentials{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -135,7 +136,7 @@ func TestQuarantineLosesNothing(t *testing.T) {
 	if err := p.Create(t.Context(), b, c, hub.Template{}); err != nil { // somebody made another
 		t.Fatal(err)
 	}
-	if err := p.Release(t.Context(), b); err == nil {
+	if err := p.Release(t.Context(), b, hub.Credentials{}); err == nil {
 		t.Error("one of two was overwritten")
 	}
 	if err := p.Drop(t.Context(), b, c); err != nil {
