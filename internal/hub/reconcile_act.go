@@ -200,6 +200,7 @@ func (s *Service) readOrphans(ctx context.Context, out *Reconciliation, at *surr
 		var refused *StepError
 		switch {
 		case errors.As(err, &refused) && refused.Code == identityMismatch:
+			x.Quarantined = false // whoever can reach it: it waits for somebody to look, not for a decision to drop it
 			x.Problem = strings.TrimSuffix(x.Problem, ".") + "; " + refused.Err.Error() + "."
 			x.Fix = "Look by hand: hold the row in its table kitshub_identity against its marker, " + at.markerOf(x.Provider) +
 				", and find out whose the data is. --quarantine and --drop refuse it; drop it by hand if it is nobody's."

@@ -178,3 +178,23 @@ func TestReconcileNamesForeignLogins(t *testing.T) {
 	}
 	equal(t, "its customer gets in", logsIn(t, r.Credentials(n.ID).URL), true)
 }
+
+// TestReconcileAnOrphanWithoutLoginsAndWithAForeignSeal: nobody put it in quarantine, and somebody has to look at it.
+func TestReconcileAnOrphanWithoutLoginsAndWithAForeignSeal(t *testing.T) {
+	t.Parallel()
+	r, tenant, exec := onCluster(t)
+	n := tenant("a@example.com")
+	forge(t, r, n.ID)
+	for _, s := range []string{"_r", "_o"} {
+		role := nameOf(n.Backend) + s
+		exec(`GRANT ` + role + ` TO CURRENT_USER; REVOKE ALL ON DATABASE ` + nameOf(n.Backend) + ` FROM ` + role + `; DROP ROLE ` + role)
+	}
+	forget(r, n.ID)
+	line := "orphan database " + n.Backend.Place
+	out := reconcile(t, r, hub.ReconcileDryRun)
+	equal(t, "found", said(out), []string{line})
+	equal(t, "left", out.Left(), 1)
+	for _, mode := range []hub.ReconcileMode{hub.ReconcileQuarantine, hub.ReconcileDrop} {
+		equal(t, string(mode), said(reconcile(t, r, mode)), []string{line + ": refused"})
+	}
+}
