@@ -158,6 +158,15 @@ func noDatabase(cause error) error {
 
 func (c *Core) deps(ctx context.Context, instance, home string) (hub.Deps, error) {
 	cfg := c.Config
+	if keyless(cfg) { // one is made for a database that is not begun; for another none that is made can be the right one
+		record, err := c.Store.LoadKeyring(ctx)
+		if err != nil {
+			return hub.Deps{}, err
+		}
+		if len(record) > 0 {
+			return hub.Deps{}, &ConfigError{"ENCRYPTION_KEY", "it is missing", errKeyMissing}
+		}
+	}
 	key, err := vault.OpenKey(cfg.EncryptionKey.Reveal(), cfg.DataDir, cfg.IsProduction())
 	if err != nil {
 		return hub.Deps{}, &ConfigError{"ENCRYPTION_KEY", "it cannot be used", err}
@@ -207,6 +216,18 @@ func (c *Core) deps(ctx context.Context, instance, home string) (hub.Deps, error
 		Hours: cfg.WorkingHours, Aging: cfg.QueueAging, PoolSize: cfg.TenantPoolSize,
 	}, nil
 }
+
+// keyless reports that the start would make a key: none is set, and DATA_DIR has none.
+func keyless(cfg *config.Config) bool {
+	if cfg.EncryptionKey.Reveal() != "" || cfg.IsProduction() {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(cfg.DataDir, vault.KeyFile))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+var errKeyMissing = fmt.Errorf("%w: none is set, and DATA_DIR has no %s. Set the key this database was begun with, or restore its %[2]s; nothing was changed",
+	vault.ErrWrongKey, vault.KeyFile)
 
 // Close ends the connections, those to tenants' clusters first: nothing is begun on them any more that the hub's database does not know.
 func (c *Core) Close() error {

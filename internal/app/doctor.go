@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/kitshub/kitshub/internal/config"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/mail"
+	"github.com/kitshub/kitshub/internal/provider"
 	"github.com/kitshub/kitshub/internal/provider/pgcluster"
 	"github.com/kitshub/kitshub/internal/store"
 	"github.com/kitshub/kitshub/internal/vault"
@@ -161,14 +161,11 @@ func (x *examination) directory() {
 // keyFile reads the key. In development the first start makes one, which is not done here.
 func (x *examination) keyFile() {
 	const name = "encryption key"
-	setting := x.cfg.EncryptionKey.Reveal()
-	if setting == "" && !x.cfg.IsProduction() {
-		if _, err := os.Stat(filepath.Join(x.cfg.DataDir, vault.KeyFile)); errors.Is(err, fs.ErrNotExist) {
-			x.ok(name, "There is none yet; the first start makes it.")
-			return
-		}
+	if keyless(x.cfg) {
+		x.ok(name, "None is set, and DATA_DIR has none; a first start makes it.")
+		return
 	}
-	key, err := vault.OpenKey(setting, x.cfg.DataDir, x.cfg.IsProduction())
+	key, err := vault.OpenKey(x.cfg.EncryptionKey.Reveal(), x.cfg.DataDir, x.cfg.IsProduction())
 	if err != nil {
 		x.fail(name, sentence(err.Error()), "Correct ENCRYPTION_KEY.")
 		return
@@ -282,7 +279,8 @@ func (x *examination) connections(c store.Condition) {
 // keyring opens what the key protects; a wrong key is found here and not by the first customer.
 func (x *examination) keyring() {
 	const name = "keyring"
-	if x.store == nil || x.key == nil {
+	missing := keyless(x.cfg)
+	if x.store == nil || x.key == nil && !missing {
 		return
 	}
 	ctx, cancel := x.part()
@@ -290,6 +288,10 @@ func (x *examination) keyring() {
 	record, err := x.store.LoadKeyring(ctx)
 	if err == nil && len(record) == 0 {
 		x.ok(name, "There is none yet; the first start makes it.")
+		return
+	}
+	if err == nil && missing {
+		x.fail(name, "The database was begun with a key, which is neither set nor in DATA_DIR.", "Set ENCRYPTION_KEY to it, or put its "+vault.KeyFile+" back.")
 		return
 	}
 	if err == nil {
@@ -364,7 +366,7 @@ func (x *examination) clusters() {
 		cancel()
 		_ = p.Close() // nothing was begun
 		if err != nil {
-			x.fail(name, "It cannot be examined: "+bareCause(err)+".", "Look at "+c.Variable+". "+hub.AdviceFor(err))
+			x.fail(name, "It cannot be examined: "+bareCause(err)+".", clusterFix(c.Variable, err))
 			continue
 		}
 		for _, f := range found {
@@ -381,6 +383,32 @@ func (x *examination) clusters() {
 			x.ok(name, fmt.Sprintf("Databases and roles can be made there, with %d connections at the most.", x.cfg.TenantMaxConns))
 		}
 	}
+}
+
+// clusterFix says what an operator does where the hub is not let in: about the setting, or at the server.
+func clusterFix(variable string, err error) string {
+	class, code := provider.ClassifyPostgres(err)
+	var se *hub.StepError
+	if errors.As(err, &se) {
+		class, code = se.Class, se.Code
+	}
+	switch {
+	case code == "3D000": // https://www.postgresql.org/docs/current/errcodes-appendix.html
+		return "Make that database by createdb, or name another in " + variable + "."
+	case code == "28P01":
+		return "Correct the password in " + variable + ", or the role's on the server."
+	case strings.HasPrefix(code, "28"):
+		return "Give the role of " + variable + " the right to log in, there and in the server's pg_hba.conf, or name another."
+	case code == "TLS":
+		return "Correct sslmode in " + variable + ", or the server's TLS."
+	case code == "53300":
+		return "Raise max_connections or the role's CONNECTION LIMIT at the server of " + variable + ", or let fewer programs connect."
+	case code == "VERSION":
+		return "Upgrade the server, or name another in " + variable + "."
+	case class == hub.ClassNetwork:
+		return "Start the server, or correct host and port in " + variable + "."
+	}
+	return "Look at " + variable + " and at the server's log."
 }
 
 func (x *examination) pool() {

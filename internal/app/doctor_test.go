@@ -19,6 +19,7 @@ import (
 	"github.com/kitshub/kitshub/internal/store"
 	"github.com/kitshub/kitshub/internal/testkit"
 	"github.com/kitshub/kitshub/internal/testkit/pgserver"
+	"github.com/kitshub/kitshub/internal/vault"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -130,6 +131,64 @@ func found(all []Check, name string) (c Check) {
 		}
 	}
 	return Check{}
+}
+
+// TestDoctorSaysWhatToDoAboutACluster: about the setting and the server, since nobody has a request to retry.
+func TestDoctorSaysWhatToDoAboutACluster(t *testing.T) {
+	t.Parallel()
+	change := func(f func(u *url.URL)) string {
+		u, err := url.Parse(testkit.ServerURL(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(u)
+		return u.String()
+	}
+	for _, c := range []struct{ address, fix string }{
+		{change(func(u *url.URL) { u.Path = "/nowhere" }), "createdb"},
+		{change(func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "Canary") }), "password"},
+		{change(func(u *url.URL) { u.Host = "127.0.0.1:1" }), "Start the server"},
+		{change(func(u *url.URL) { u.RawQuery = "sslmode=require" }), "sslmode"},
+	} {
+		got := found(examined(t, []string{"DATA_DIR=" + t.TempDir(), "TENANT_PROVIDER=postgres", "TENANT_DATABASE_URL=" + c.address}, "Canary"), "tenants: main")
+		if got.Status != VerdictFail || !strings.Contains(got.Fix, c.fix) || !strings.Contains(got.Fix, "TENANT_DATABASE_URL") {
+			t.Errorf("%+v, want %q", got, c.fix)
+		}
+		if fix := strings.ToLower(got.Fix); strings.Contains(fix, "retry") || strings.Contains(fix, "request") {
+			t.Errorf("it speaks of a request: %q", got.Fix)
+		}
+	}
+}
+
+// TestDoctorMissesTheKeyOfABegunDatabase: a start would not make another one, and leaves nothing behind.
+func TestDoctorMissesTheKeyOfABegunDatabase(t *testing.T) {
+	dir := t.TempDir()
+	env := []string{"DATA_DIR=" + dir}
+	cfg, err := config.Load(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, err := OpenCore(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := core.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, vault.KeyFile)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	var bad *ConfigError
+	if _, err := OpenCore(t.Context(), cfg, slog.New(slog.DiscardHandler)); !errors.As(err, &bad) || !errors.Is(err, vault.ErrWrongKey) {
+		t.Errorf("a start without the key: %v", err)
+	}
+	if c := found(examined(t, env), "keyring"); c.Status != VerdictFail || !strings.Contains(c.Fix, vault.KeyFile) {
+		t.Errorf("%+v", c)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("a key was made: %v", err)
+	}
 }
 
 // TestDoctorOnSQLite: before the first start, with a directory that is none, with a key that does not fit, with a newer schema, without mail.

@@ -72,15 +72,6 @@ func (f *Failure) advise() {
 	}
 }
 
-// AdviceFor gives the safe next action after an error of a provider.
-func AdviceFor(err error) string {
-	var se *StepError
-	if errors.As(err, &se) {
-		return advice(se.Class, se.Code)
-	}
-	return advice(ClassBug, "")
-}
-
 // customerText is what a customer reads when people have to act; while the hub tries again by itself it is againText.
 var customerText = map[Class]string{
 	ClassNetwork: "We could not reach your database for some time. We are on it; nothing is lost.",
