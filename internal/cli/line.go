@@ -21,7 +21,7 @@ type requestsListCmd struct {
 
 // page bounds a listing.
 type page struct {
-	Limit int `default:"50" help:"At most so many."`
+	Limit int `default:"50" help:"At most so many; where there are more, it says so."`
 }
 
 // Validate is called by the parser.
@@ -30,6 +30,18 @@ func (p page) Validate() error {
 		return errors.New("--limit must be 1 or more")
 	}
 	return nil
+}
+
+// ask is one more than is shown, which tells whether there are more.
+func (p page) ask() int { return max(p.Limit, p.Limit+1) } // where that is no number any more, so many cannot be there
+
+// shown gives the part of an answer to ask that is shown, and says so where it is not all.
+func shown[T any](e *env, p page, all []T) []T {
+	if len(all) <= p.Limit {
+		return all
+	}
+	say(e.Stdio, "these are the first %d, and there are more: --limit shows as many as it says.", p.Limit)
+	return all[:p.Limit]
 }
 
 // Help is shown by --help.
@@ -54,10 +66,11 @@ func (c requestsListCmd) Run(e *env) error {
 		if c.Status == "all" {
 			state = ""
 		}
-		rs, err := core.Service.ListRequests(e.ctx, hub.RequestFilter{State: state, Limit: c.Limit}, false)
+		rs, err := core.Service.ListRequests(e.ctx, hub.RequestFilter{State: state, Limit: c.ask()}, false)
 		if err != nil {
 			return err
 		}
+		rs = shown(e, c.page, rs)
 		list := make([]requestLine, len(rs))
 		rows := make([][]string, len(rs))
 		for i, r := range rs {
@@ -93,10 +106,11 @@ type tenantLine struct {
 // Run lists them; secrets are never in a listing.
 func (c tenantsListCmd) Run(e *env) error {
 	return e.with(func(core *app.Core) error {
-		ts, err := core.Service.Tenants(e.ctx, hub.TenantFilter{Limit: c.Limit})
+		ts, err := core.Service.Tenants(e.ctx, hub.TenantFilter{Limit: c.ask()})
 		if err != nil {
 			return err
 		}
+		ts = shown(e, c.page, ts)
 		list := make([]tenantLine, len(ts))
 		rows := make([][]string, len(ts))
 		for i, t := range ts {
