@@ -306,6 +306,7 @@ func (i *inspect) login(f Found) {
 		x := Finding{Kind: Orphan, Problem: "It has the name of a database's login and not the hub's marker, so somebody else made it or took its comment away.", Fix: foreignFix}
 		if t != nil {
 			x.Kind, x.Tenant = Mismatch, t.ID
+			x.Fix = "Rename or drop it by hand; then kitshub reconcile --adopt makes an active tenant's own again."
 		}
 		i.add(f, x)
 		return

@@ -342,7 +342,7 @@ func (s *Service) rename(ctx context.Context, p Reconciler, x *Finding) error {
 	if err != nil {
 		return err
 	}
-	if !t.State.kept() {
+	if t.State == TenantPurged {
 		return E(CodeInvalidTransition, "The tenant is "+string(t.State)+" now.", "Look again.")
 	}
 	if err := p.(Renamer).Rename(ctx, x.found, t.Backend); err != nil { //nolint:forcetypeassert // byRenaming says so
