@@ -17,10 +17,9 @@ type aim struct{ name, pattern string }
 const random = "random instant"
 
 var aims = []aim{
-	{"create role", `^CREATE ROLE "kh`},
+	{"create role", `^CREATE ROLE "kh`}, // and in the same transaction: mark, rights, opening
 	{"create database", `^CREATE DATABASE "kh`},
 	{random, ""},
-	{"open", `^REVOKE ALL ON DATABASE`},
 	{"hand over", `^DO .do. DECLARE says`},
 	{"seal", `UPDATE kitshub_identity`},
 	{random, ""},
