@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider"
 )
 
 var (
@@ -180,17 +182,32 @@ func (p *Provider) Rename(ctx context.Context, f hub.Found, b hub.Backend) error
 	}
 	return p.with(ctx, "giving a database its name back", func(a *admin) error {
 		return a.locked(ctx, name, func() error {
-			// Not waited for: who holds this one might wait for the other. It is given back with the other one.
-			var free bool
-			if err := a.row(ctx, `SELECT pg_try_advisory_lock($1)`, []any{lockKey(f.Name)}, &free); err != nil {
+			if err := a.tryLock(ctx, f.Name); err != nil {
 				return err
-			}
-			if !free {
-				return &hub.StepError{Class: hub.ClassNetwork, Code: codeLock, Err: fmt.Errorf("somebody works on %s right now; nothing was touched", f.Name)}
 			}
 			return a.rename(ctx, f, b, name)
 		})
 	})
+}
+
+// renamePatience is how long the lock of the second name is waited for: who holds it might wait for the first, and a session that has just died
+// gives its locks back a moment later.
+const renamePatience = 2 * time.Second
+
+// tryLock takes the lock of a second name, which is given back with the first one's.
+func (a *admin) tryLock(ctx context.Context, name string) error {
+	for end := time.Now().Add(renamePatience); ; {
+		var free bool
+		if err := a.row(ctx, `SELECT pg_try_advisory_lock($1)`, []any{lockKey(name)}, &free); err != nil || free {
+			return err
+		}
+		if time.Now().After(end) {
+			return &hub.StepError{Class: hub.ClassNetwork, Code: codeLock, Err: fmt.Errorf("somebody works on %s right now; nothing was touched", name)}
+		}
+		if err := provider.Pause(ctx, lockPause); err != nil {
+			return err
+		}
+	}
 }
 
 func (a *admin) rename(ctx context.Context, f hub.Found, b hub.Backend, name string) error {
