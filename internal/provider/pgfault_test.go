@@ -21,6 +21,7 @@ import (
 
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/provider"
+	"github.com/kitshub/kitshub/internal/provider/providertest"
 	"github.com/kitshub/kitshub/internal/testkit"
 )
 
@@ -29,27 +30,12 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // answering takes connections, reads whether the client wants TLS, and does what it is told to.
 func answering(t *testing.T, do func(net.Conn)) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			ask := make([]byte, 8)
-			if _, err := io.ReadFull(c, ask); err == nil && binary.BigEndian.Uint32(ask[4:]) == 80877103 { // SSLRequest
-				do(c)
-			}
-			_ = c.Close()
+	return providertest.Listen(t, func(c net.Conn) {
+		ask := make([]byte, 8)
+		if _, err := io.ReadFull(c, ask); err == nil && binary.BigEndian.Uint32(ask[4:]) == 80877103 { // SSLRequest
+			do(c)
 		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-ended })
-	return l.Addr().String()
+	})
 }
 
 func selfSigned(t *testing.T) tls.Certificate {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider/providertest"
 	"github.com/kitshub/kitshub/internal/testkit/pgserver"
 )
 
@@ -65,24 +66,7 @@ func TestBadDaysOfACluster(t *testing.T) {
 // saying is a server that lets everybody in and says which version it is.
 func saying(t *testing.T, version string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serveVersion(c, version)
-			_ = c.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-ended })
-	return l.Addr().String()
+	return providertest.Listen(t, func(c net.Conn) { serveVersion(c, version) })
 }
 
 func serveVersion(c net.Conn, version string) {
