@@ -3,6 +3,7 @@ package pgcluster
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Purpose is what a connection is for. A share of the budget is kept from those that no customer waits for.
@@ -43,6 +44,9 @@ type budget struct {
 
 type waiter struct{ ready chan struct{} }
 
+// shedEvery is how often one who waits asks for idle connections.
+const shedEvery = 50 * time.Millisecond
+
 // minBudget lets a build hold the lock on its template, work in it, and leave one for others.
 const minBudget = 3
 
@@ -67,11 +71,18 @@ func (b *budget) take(ctx context.Context, p Purpose) error {
 		return nil
 	default:
 	}
-	b.shed()
-	select {
-	case <-w.ready:
-		return nil
-	case <-ctx.Done():
+	for waits := true; waits; {
+		b.shed() // again and again: one may become idle in the instant in which we look, when nobody waits yet as far as its user knows
+		timer := time.NewTimer(shedEvery)
+		select {
+		case <-w.ready:
+			timer.Stop()
+			return nil
+		case <-ctx.Done():
+			waits = false
+		case <-timer.C:
+		}
+		timer.Stop()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
