@@ -33,8 +33,8 @@ const (
 
 // Template is a finished database that new ones can start as a copy of.
 type Template struct {
-	Key   string                                      // digest of all steps in it: equal key, equal content
-	Build func(ctx context.Context, db *sql.DB) error // runs all of them on an empty database
+	Key   string                                      // ContentKey: equal key, equal content
+	Build func(ctx context.Context, db *sql.DB) error // runs all of the steps on an empty database, the checks among them
 }
 
 // Provider makes and reaches backends of one kind. Every method but Plan may be repeated after a crash at any point of an earlier call.

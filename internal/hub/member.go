@@ -124,19 +124,20 @@ func (s *Service) settleMember(ctx context.Context, m *Member, change func(*unit
 	return err
 }
 
-// prepareMember makes the database and does everything with it that does not depend on whose it will be: the catalog's steps by the template,
-// the checks, and the probe as the tenant's own role. On an error it names the step.
+// prepareMember makes the database and does everything with it that does not depend on whose it will be: the catalog's steps and checks by the
+// template, and the probe as the tenant's own role. On an error it names the step.
 func (s *Service) prepareMember(ctx context.Context, m *Member, w want) (step string, err error) {
 	p := s.pool.provider
 	c, err := s.openMember(m)
 	if err != nil {
 		return "create", err
 	}
-	if err := p.Prepare(ctx, m.Backend, c, s.template(p.Dialect(), w.steps)); err != nil {
+	copied, err := p.Prepare(ctx, m.Backend, c, s.template(p.Dialect(), w.steps))
+	if err != nil {
 		return "create", err
 	}
 	id := s.memberIdentity(m.ID, w.version)
-	step, err = s.furnishMember(ctx, m, c, w, id)
+	step, err = s.furnishMember(ctx, m, c, w, id, copied)
 	if err != nil {
 		return step, err
 	}
@@ -147,13 +148,18 @@ func (s *Service) prepareMember(ctx context.Context, m *Member, w want) (step st
 	return "probe", errors.Join(s.try(ctx, p, db, m.Backend, id, w.steps), db.Close())
 }
 
-func (s *Service) furnishMember(ctx context.Context, m *Member, c Credentials, w want, id Identity) (step string, err error) {
+// furnishMember seals a member and does what the template did not bring: everything, unless it was copied just now. The checks passed on the
+// template then, and the probe, which comes after, looks whether the ledger is whole.
+func (s *Service) furnishMember(ctx context.Context, m *Member, c Credentials, w want, id Identity, copied bool) (step string, err error) {
 	p, d := s.pool.provider, s.pool.provider.Dialect()
 	db, err := p.Open(ctx, m.Backend, c, RoleOwner)
 	if err != nil {
 		return "create", err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if copied {
+		return "identity", s.tenantDB.Identify(ctx, db, d, id)
+	}
 	ledger, err := s.tenantDB.Ledger(ctx, db, d)
 	if err != nil {
 		return "create", err

@@ -129,18 +129,34 @@ func (b *bench) close() (err error) {
 	return err
 }
 
-// template is a finished database of these steps.
+// template is a finished and checked database of these steps.
 func (s *Service) template(d Dialect, steps []Step) Template {
-	return Template{Key: TemplateKey(d, steps), Build: func(ctx context.Context, db *sql.DB) error {
+	return Template{Key: ContentKey(d, steps), Build: func(ctx context.Context, db *sql.DB) error {
 		for _, st := range steps {
-			if st.InLedger() {
+			switch {
+			case st.InLedger():
 				if err := s.tenantDB.Apply(ctx, db, d, st); err != nil {
 					return err
+				}
+			case st.Kind == StepCheck:
+				if err := s.tenantDB.Check(ctx, db, d, st); err != nil {
+					return catalogs(err)
 				}
 			}
 		}
 		return nil
 	}}
+}
+
+// catalogs lays what a check found at the catalog's door: nobody else has put anything into a template.
+func catalogs(err error) error {
+	se := (*StepError)(nil)
+	if !errors.As(err, &se) || se.Class != ClassData {
+		return err
+	}
+	theirs := *se
+	theirs.Class = ClassCatalog
+	return &theirs
 }
 
 // settle makes the sealed credentials those of the hub that makes the database, before it does: the customer must be given the place where

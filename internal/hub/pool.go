@@ -18,8 +18,9 @@ type Pooler interface {
 	// Background marks the context of work that no customer waits for, so that it takes no more than its share of the connections.
 	Background(ctx context.Context) context.Context
 
-	// Prepare makes a planned member, as Create does.
-	Prepare(ctx context.Context, member Backend, c Credentials, t Template) error
+	// Prepare makes a planned member, as Create does. copied says that this very call made it, as a copy of what t.Build built: so it has been
+	// through all steps of the template, and nobody has been in it since.
+	Prepare(ctx context.Context, member Backend, c Credentials, t Template) (copied bool, err error)
 
 	// Adopt gives the backend and credentials that a tenant will have when the member becomes its own. It touches nothing.
 	Adopt(member Backend, c Credentials, tenantID string, generation int64) (Backend, Credentials, error)
@@ -49,7 +50,7 @@ type Member struct {
 	ID             string
 	Plan           string // whose slot it fills; who is given it is decided by Key and CatalogVersion
 	Slot           int    // 0 to the pool's size − 1: one member in each
-	Key            string // MemberKey of what is in it
+	Key            string // ContentKey of what is in it
 	CatalogVersion string // under which it was probed
 	State          MemberState
 	Backend        Backend
@@ -125,7 +126,7 @@ func (s *Service) takeMember(ctx context.Context, u *unit, r *Request, p Provide
 		return Credentials{}, false, nil //nolint:nilerr // the pipeline plans the same steps, and says so where people see it
 	}
 	_, open := s.pool.provider.Parts() // one that nobody can reach now would let the customer wait while the others could serve
-	m, found, err := u.LockReadyMember(ctx, p.Name(), open, MemberKey(p.Dialect(), steps), cat.Version)
+	m, found, err := u.LockReadyMember(ctx, p.Name(), open, ContentKey(p.Dialect(), steps), cat.Version)
 	plan := r.Plan
 	if err == nil {
 		u.then(func() {

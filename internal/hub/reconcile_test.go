@@ -179,7 +179,8 @@ func TestReconcileACluster(t *testing.T) {
 	half, foreign, lonely := name("ten_half"), name("ten_foreign"), name("ten_lonely")
 	pool, cr, err := p.Plan(t.Context(), hub.MemberPrefix+"lost", 1)
 	fine(t, err)
-	fine(t, p.Prepare(t.Context(), pool, cr, hub.Template{}))
+	_, err = p.Prepare(t.Context(), pool, cr, hub.Template{})
+	fine(t, err)
 	lost, cr, err := p.Plan(t.Context(), "ten_lonely", 1)
 	fine(t, err)
 	fine(t, p.Create(t.Context(), lost, cr, hub.Template{})) // marked and never sealed

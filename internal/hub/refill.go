@@ -13,8 +13,8 @@ import (
 // made is taken up by the next.
 const (
 	poolPoll   = 5 * time.Second // how often other hubs' doings are looked for; our own hand-overs wake the keeper
-	poolAtOnce = 3               // members that one hub makes side by side
-	poolPass   = 16              // pieces of work before the rows are read again
+	poolAtOnce = 4               // members that one hub makes side by side
+	poolPass   = 2 * time.Second // how long work is begun on one reading of the rows; at its end all but one wait for the last
 
 	// Making a database keeps disk and processors of the cluster busy, which those feel who are being served just now: a plan whose pool is half
 	// full waits for a calm moment, and one that runs low waits less long.
@@ -173,7 +173,7 @@ type rest struct {
 // want is what a plan's members have to be.
 type want struct {
 	plan    string
-	key     string // MemberKey
+	key     string // ContentKey
 	version string
 	steps   []Step
 }
@@ -186,7 +186,7 @@ func (s *Service) wants(cat *Catalog) (map[string]want, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[p.ID] = want{p.ID, MemberKey(d, steps), cat.Version, steps}
+		out[p.ID] = want{p.ID, ContentKey(d, steps), cat.Version, steps}
 	}
 	return out, nil
 }
@@ -303,23 +303,23 @@ func (k *poolKeeper) pass(ctx context.Context, s *Service) (did int, err error) 
 		}
 	}
 	todo = slices.DeleteFunc(todo, func(d duty) bool { return time.Now().Before(k.resting[d.plan].until) })
-	todo = todo[:min(poolPass, len(todo))]
 	if len(todo) == 0 {
 		return 0, k.dropTemplates(ctx, s, cat, wants, now.now)
 	}
-	return len(todo), k.work(ctx, s, todo, wants)
+	return k.work(ctx, s, todo, wants)
 }
 
-// work does the duties, a few side by side. After the first trouble of a plan the rest of its duties is left for later.
-func (k *poolKeeper) work(ctx context.Context, s *Service, todo []duty, wants map[string]want) error {
+// work does the duties, a few side by side, as far as it comes in a pass. After the first trouble of a plan the rest of its duties is left for
+// later.
+func (k *poolKeeper) work(ctx context.Context, s *Service, todo []duty, wants map[string]want) (did int, err error) {
 	var mu sync.Mutex
 	var firstErr error
 	failed := map[string]error{}
-	next := 0
+	next, end := 0, time.Now().Add(poolPass)
 	take := func() (duty, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		for ; next < len(todo) && firstErr == nil && ctx.Err() == nil; next++ {
+		for ; next < len(todo) && firstErr == nil && ctx.Err() == nil && time.Now().Before(end); next++ {
 			if failed[todo[next].plan] == nil {
 				next++
 				return todo[next-1], true
@@ -350,9 +350,9 @@ func (k *poolKeeper) work(ctx context.Context, s *Service, todo []duty, wants ma
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return next, ctx.Err()
 	}
-	for _, d := range todo {
+	for _, d := range todo[:next] {
 		err := failed[d.plan]
 		if err == nil {
 			delete(k.resting, d.plan)
@@ -366,7 +366,7 @@ func (k *poolKeeper) work(ctx context.Context, s *Service, todo []duty, wants ma
 		r.until = time.Now().Add(r.pause)
 		k.resting[d.plan], k.lastErr = r, err
 	}
-	return firstErr
+	return next, firstErr
 }
 
 // dropTemplates drops the templates that no plan and no request of late has a use for, once for each catalog and then now and again.
@@ -381,11 +381,11 @@ func (k *poolKeeper) dropTemplates(ctx context.Context, s *Service, cat *Catalog
 	}
 	var keep []string
 	for _, w := range wants {
-		keep = append(keep, TemplateKey(d, w.steps))
+		keep = append(keep, w.key)
 	}
 	for _, features := range sets {
 		if steps, err := PlanSteps(cat, features, d); err == nil { // of a feature that is gone no template can be built
-			keep = append(keep, TemplateKey(d, steps))
+			keep = append(keep, ContentKey(d, steps))
 		}
 	}
 	dropped, err := s.pool.provider.DropUnusedTemplates(ctx, keep)

@@ -107,20 +107,13 @@ func PlanSteps(c *Catalog, features []string, d Dialect) ([]Step, error) {
 	return append(steps, Step{Name: "probe", Kind: StepProbe, Title: "Try it as you would"}), nil
 }
 
-// MemberKey is the digest of all scripts that a member of the pool has been through, the checks among them: equal key, equal content, equally
-// checked.
-func MemberKey(d Dialect, steps []Step) string {
-	return digestSteps(d, steps, func(s Step) bool { return s.Source.Checksum != "" })
-}
-
-// TemplateKey is the digest of the steps that a template of this plan holds: equal key, equal content.
-func TemplateKey(d Dialect, steps []Step) string { return digestSteps(d, steps, Step.InLedger) }
-
-func digestSteps(d Dialect, steps []Step, counts func(Step) bool) string {
+// ContentKey is the digest of all scripts that a template or a member of the pool has been through, the checks among them: equal key, equal
+// content, equally checked.
+func ContentKey(d Dialect, steps []Step) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", d)
 	for _, s := range steps {
-		if counts(s) {
+		if s.Source.Checksum != "" {
 			fmt.Fprintf(h, "%s %s\n", s.Name, s.Source.Checksum)
 		}
 	}

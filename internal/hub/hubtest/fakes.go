@@ -42,6 +42,14 @@ func (d *TenantDB) Apply(ctx context.Context, db *sql.DB, dia hub.Dialect, s hub
 	return d.TenantDB.Apply(ctx, db, dia, s)
 }
 
+// Check implements hub.TenantDB.
+func (d *TenantDB) Check(ctx context.Context, db *sql.DB, dia hub.Dialect, s hub.Step) error {
+	if err := d.at(ctx, s.Name); err != nil {
+		return err
+	}
+	return d.TenantDB.Check(ctx, db, dia, s)
+}
+
 // Identify implements hub.TenantDB.
 func (d *TenantDB) Identify(ctx context.Context, db *sql.DB, dia hub.Dialect, id hub.Identity) error {
 	if err := d.at(ctx, "identity"); err != nil {

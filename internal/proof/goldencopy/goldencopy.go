@@ -127,7 +127,7 @@ func newBench(dir string, sabotage bool) (*bench, error) {
 	if b.steps, err = hub.PlanSteps(cat, pl.Features, hub.SQLite); err != nil {
 		return nil, err
 	}
-	b.template = hub.Template{Key: hub.TemplateKey(hub.SQLite, b.steps), Build: b.apply}
+	b.template = hub.Template{Key: hub.ContentKey(hub.SQLite, b.steps), Build: b.apply}
 	if sabotage {
 		b.template.Build = func(ctx context.Context, db *sql.DB) error {
 			return errors.Join(b.apply(ctx, db), loseTable(ctx, db))

@@ -230,7 +230,10 @@ func BenchmarkRefill(b *testing.B) {
 			_, err := conns[i].Exec(b.Context(), fmt.Sprintf(`CREATE DATABASE raw%d TEMPLATE %s STRATEGY wal_log`, i, quote(source)))
 			return err
 		})
-		timed(&made, func(i int) error { return f.p.Prepare(b.Context(), members[i].Backend, members[i].Credentials, f.tpl) })
+		timed(&made, func(i int) error {
+			_, err := f.p.Prepare(b.Context(), members[i].Backend, members[i].Credentials, f.tpl)
+			return err
+		})
 		for i, m := range members {
 			if _, err := conns[i].Exec(b.Context(), fmt.Sprintf(`DROP DATABASE raw%d`, i)); err != nil {
 				b.Fatal(err)

@@ -264,9 +264,12 @@ func TestForeignThingsAreRefusedAndLeftAlone(t *testing.T) {
 func TestPool(t *testing.T) {
 	r := newRig(t)
 	p := r.provider()
-	m := r.create(p, MemberPrefix+"1", things)
-	if err := p.Prepare(t.Context(), m.Backend, m.Credentials, things); err != nil { // repeated
-		t.Fatal(err)
+	m := r.plan(p, MemberPrefix+"1")
+	for _, want := range []bool{true, false} { // repeated
+		copied, err := p.Prepare(t.Context(), m.Backend, m.Credentials, things)
+		if err != nil || copied != want {
+			t.Fatalf("copied is %t, not %t; %v", copied, want, err)
+		}
 	}
 	adopt := func(id string) planned {
 		t.Helper()
@@ -290,11 +293,12 @@ func TestPool(t *testing.T) {
 	r.wantFault("creating at another's place", p.Create(t.Context(), thief.Backend, thief.Credentials, things), hub.ClassData, "FOREIGN_DATABASE")
 	r.wantFault("dropping another's", p.Drop(t.Context(), thief.Backend, thief.Credentials), hub.ClassData, "FOREIGN_DATABASE")
 	r.wantFault("discarding what was handed over", p.Discard(t.Context(), m.Backend, m.Credentials), hub.ClassData, "FOREIGN_DATABASE")
-	r.wantFault("preparing what was handed over", p.Prepare(t.Context(), m.Backend, m.Credentials, things), hub.ClassData, "FOREIGN_DATABASE")
+	_, err := p.Prepare(t.Context(), m.Backend, m.Credentials, things)
+	r.wantFault("preparing what was handed over", err, hub.ClassData, "FOREIGN_DATABASE")
 	for _, bad := range []func() error{
 		func() error { _, _, err := p.Adopt(x.Backend, x.Credentials, "ten_3", 1); return err },
 		func() error { _, _, err := p.Adopt(m.Backend, m.Credentials, MemberPrefix+"2", 1); return err },
-		func() error { return p.Prepare(t.Context(), x.Backend, x.Credentials, things) },
+		func() error { _, err := p.Prepare(t.Context(), x.Backend, x.Credentials, things); return err },
 		func() error { return p.Discard(t.Context(), x.Backend, x.Credentials) },
 		func() error { return p.HandOver(t.Context(), m.Backend) },
 	} {
@@ -457,6 +461,10 @@ func TestABrokenTemplateIsNotBuiltForEveryTenant(t *testing.T) {
 		if err != nil || tables != 0 {
 			t.Errorf("%d tables, %v", tables, err)
 		}
+	}
+	m := r.plan(p, MemberPrefix+"1")
+	if copied, err := p.Prepare(t.Context(), m.Backend, m.Credentials, tpl); err != nil || copied {
+		t.Errorf("an empty database counts as a copy of the template: %t, %v", copied, err)
 	}
 	if n := builds.Load(); n != 1 {
 		t.Errorf("built %d times", n)

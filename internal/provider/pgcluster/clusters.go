@@ -173,8 +173,9 @@ func (c *Clusters) Drop(ctx context.Context, b hub.Backend, cr hub.Credentials) 
 func (*Clusters) Background(ctx context.Context) context.Context { return For(ctx, Refill) }
 
 // Prepare is Provider.Prepare.
-func (c *Clusters) Prepare(ctx context.Context, member hub.Backend, cr hub.Credentials, t hub.Template) error {
-	return c.on(member, func(p *Provider) error { return p.Prepare(ctx, member, cr, t) })
+func (c *Clusters) Prepare(ctx context.Context, member hub.Backend, cr hub.Credentials, t hub.Template) (copied bool, err error) {
+	err = c.on(member, func(p *Provider) error { copied, err = p.Prepare(ctx, member, cr, t); return err })
+	return copied, err
 }
 
 // Adopt is Provider.Adopt.

@@ -16,22 +16,28 @@ import (
 //
 // Errors are *hub.StepError but for the end of ctx and what Build returns.
 func (p *Provider) Create(ctx context.Context, b hub.Backend, c hub.Credentials, t hub.Template) error {
+	_, err := p.create(ctx, b, c, t)
+	return err
+}
+
+// create is Create, and says which template's database this very call has copied: none where it found one that was there.
+func (p *Provider) create(ctx context.Context, b hub.Backend, c hub.Credentials, t hub.Template) (copied string, err error) {
 	name, own, err := p.database(b)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if _, _, err := passwords(c, name); err != nil {
-		return err
+		return "", err
 	}
 	if !own {
-		return p.HandOver(ctx, b)
+		return "", p.HandOver(ctx, b)
 	}
 	for try := 0; ; try++ {
 		if err = p.ensureCluster(ctx); err == nil {
-			err = p.make(ctx, b, c, name, t)
+			copied, err = p.make(ctx, b, c, name, t)
 		}
 		if codeOf(err) != codeNoRole || try == 1 {
-			return p.withMissingRights(ctx, err)
+			return copied, p.withMissingRights(ctx, err)
 		}
 		p.ready.Store(false) // the server came back without what all databases share: restored, or set up anew
 	}
@@ -41,63 +47,64 @@ func (p *Provider) Create(ctx context.Context, b hub.Backend, c hub.Credentials,
 var errNoTemplate = errors.New("the template is not there")
 
 // make makes a database that is named after the tenant or member itself.
-func (p *Provider) make(ctx context.Context, b hub.Backend, c hub.Credentials, name string, t hub.Template) error {
+func (p *Provider) make(ctx context.Context, b hub.Backend, c hub.Credentials, name string, t hub.Template) (copied string, err error) {
 	source := p.known(t.Key)
 	for try := 0; ; try++ {
 		err := p.with(ctx, "creating the database", func(a *admin) error {
-			return a.locked(ctx, name, func() error { return a.makeLocked(ctx, b, c, name, source) })
+			return a.locked(ctx, name, func() (err error) { copied, err = a.makeLocked(ctx, b, c, name, source); return err })
 		})
 		if !errors.Is(err, errNoTemplate) || try == 3 {
-			return err
+			return copied, err
 		}
 		if source != "" {
 			p.templates.Delete(source) // dropped since it was used last
 		}
 		if source, err = p.templateFor(ctx, t); err != nil {
-			return err
+			return "", err
 		}
 	}
 }
 
-func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials, name, source string) error {
+func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials, name, source string) (copied string, err error) {
 	p, want := a.p, markerOf(b.TenantID, b.Generation)
 	s, err := a.look(ctx, name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if s.exists && s.known && s.marker == (Marker{MarkDropping, want.ID, want.Generation}) { // a drop that was killed
 		if err := a.finishDrop(ctx, name, s); err != nil {
-			return err
+			return "", err
 		}
 		if s, err = a.look(ctx, name); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if s.exists && s.marker != want && !s.abandoned() {
-		return p.foreign(b, s)
+		return "", p.foreign(b, s)
 	}
 	if err := s.foreignRole(name); err != nil {
-		return err
+		return "", err
 	}
 	if !s.exists && source == "" {
-		return errNoTemplate
+		return "", errNoTemplate
 	}
 	runtime, owner, err := passwords(c, name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	hashed := make(chan verifiers, 1) // while the server copies: it takes as long as all the statements beside the copy
 	go func() { hashed <- newVerifiers(runtime, owner) }()
 	if !s.exists {
 		if err := a.clone(ctx, name, source); err != nil {
-			return err
+			return "", err
 		}
+		copied = source
 	}
 	v := <-hashed
 	if v.err != nil {
-		return v.err
+		return "", v.err
 	}
-	return a.again(ctx, p.loginsSQL(name, s, v, want))
+	return copied, a.again(ctx, p.loginsSQL(name, s, v, want))
 }
 
 // clone copies a template. The copy lets nobody in until it is finished: a new database is open to every role of the cluster otherwise, and

@@ -187,7 +187,7 @@ func TestHandOverAfterAKillAtEveryStatement(t *testing.T) {
 	fresh := func() {
 		i++
 		m := r.plan(p, fmt.Sprintf("%s%d", MemberPrefix, i))
-		if err := p.Prepare(t.Context(), m.Backend, m.Credentials, things); err != nil {
+		if _, err := p.Prepare(t.Context(), m.Backend, m.Credentials, things); err != nil {
 			t.Fatal(err)
 		}
 		var err error

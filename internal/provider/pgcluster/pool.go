@@ -23,12 +23,14 @@ func (p *Provider) Parts() (all, open []string) { return []string{p.place("")}, 
 // Background marks a context as one of work that no customer waits for, so that what is done with it takes no more than its share of the budget.
 func (*Provider) Background(ctx context.Context) context.Context { return For(ctx, Refill) }
 
-// Prepare makes a member of the pool, as Create does, with the budget's share for what no customer waits for.
-func (p *Provider) Prepare(ctx context.Context, member hub.Backend, c hub.Credentials, t hub.Template) error {
+// Prepare makes a member of the pool, as Create does, with the budget's share for what no customer waits for. copied: this call made it, and not
+// from the empty template that stands in for a broken one.
+func (p *Provider) Prepare(ctx context.Context, member hub.Backend, c hub.Credentials, t hub.Template) (copied bool, err error) {
 	if !isMember(member.TenantID) {
-		return notAMember(member)
+		return false, notAMember(member)
 	}
-	return p.Create(For(ctx, Refill), member, c, t)
+	source, err := p.create(For(ctx, Refill), member, c, t)
+	return err == nil && source == p.names.template(t.Key), err
 }
 
 // Adopt gives the backend and credentials that a tenant will have when the member is handed over to it. It touches nothing.

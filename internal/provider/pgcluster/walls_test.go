@@ -264,7 +264,7 @@ func TestTheSmallestBudgetIsEnough(t *testing.T) {
 		step("1", `CREATE TABLE things (id integer)`), step("2", `CREATE INDEX CONCURRENTLY IF NOT EXISTS things_id ON things (id)`), step("3", `INSERT INTO things VALUES (1)`),
 	}
 	x := r.plan(p, MemberPrefix+"1")
-	if err := p.Prepare(t.Context(), x.Backend, x.Credentials, templateOf(tenants, steps)); err != nil { // of half the budget
+	if _, err := p.Prepare(t.Context(), x.Backend, x.Credentials, templateOf(tenants, steps)); err != nil { // of half the budget
 		t.Fatal(err)
 	}
 	r.wantThings(p, x, 1)

@@ -42,7 +42,7 @@ func newWorld(b *testing.B) *world {
 		b.Fatal(err)
 	}
 	w := &world{p: p, tenant: tenantdb.New(catalog.Split), steps: steps}
-	w.tpl = hub.Template{Key: hub.TemplateKey(hub.SQLite, steps), Build: w.apply}
+	w.tpl = hub.Template{Key: hub.ContentKey(hub.SQLite, steps), Build: w.apply}
 	for _, t := range []hub.Template{w.tpl, {}} { // the golden files are made once, not per tenant
 		w.create(b, t)
 	}
