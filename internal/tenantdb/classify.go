@@ -126,6 +126,15 @@ func stateOf(err error) string {
 	return ""
 }
 
+// isNoTable reports that a statement named a table that is not there.
+func isNoTable(err error) bool {
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return lite.Code() == sqlite3.SQLITE_ERROR && strings.Contains(lite.Error(), "no such table")
+	}
+	return stateOf(err) == stateNoTable
+}
+
 // standsInTheWay reports that Postgres ended a statement for somebody else's sake: a lock that did not come free in time, a deadlock, a
 // serialization failure. The same again is the cure.
 func standsInTheWay(err error) bool {

@@ -8,16 +8,16 @@ import (
 )
 
 // Ledger gives the checksum of each applied step by step name; nil where there is no ledger yet.
-func (*DB) Ledger(ctx context.Context, db *sql.DB, d hub.Dialect) (map[string]string, error) {
-	sums, err := ledger(ctx, db, d)
+func (*DB) Ledger(ctx context.Context, db *sql.DB, _ hub.Dialect) (map[string]string, error) {
+	sums, err := ledger(ctx, db)
 	return sums, fault("reading the ledger", err)
 }
 
-func ledger(ctx context.Context, q querier, d hub.Dialect) (_ map[string]string, err error) {
-	if there, err := hasTable(ctx, q, d, "kitshub_ledger"); err != nil || !there {
-		return nil, err
-	}
+func ledger(ctx context.Context, q querier) (_ map[string]string, err error) {
 	rows, err := q.QueryContext(ctx, `SELECT step, checksum FROM kitshub_ledger`)
+	if isNoTable(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -18,10 +18,10 @@ const shownSteps = 3
 // sees it gone. It also holds the identity against id, in every field, and the ledger against the steps that must be in it, and on SQLite
 // looks for references to nothing. Whatever is not as it must be is a fault of class data; steps that are no ledger steps are passed over.
 func (*DB) Probe(ctx context.Context, db *sql.DB, d hub.Dialect, id hub.Identity, applied []hub.Step) error {
-	if err := probeIdentity(ctx, db, d, id); err != nil {
+	if err := probeIdentity(ctx, db, id); err != nil {
 		return err
 	}
-	if err := probeLedger(ctx, db, d, applied); err != nil {
+	if err := probeLedger(ctx, db, applied); err != nil {
 		return err
 	}
 	broken, err := brokenReferences(ctx, db, d)
@@ -38,8 +38,8 @@ func dataFault(format string, args ...any) error {
 	return &hub.StepError{Class: hub.ClassData, Err: fmt.Errorf(format, args...)}
 }
 
-func probeIdentity(ctx context.Context, db *sql.DB, d hub.Dialect, id hub.Identity) error {
-	there, found, err := readIdentity(ctx, db, d)
+func probeIdentity(ctx context.Context, db *sql.DB, id hub.Identity) error {
+	there, found, err := readIdentity(ctx, db)
 	switch {
 	case err != nil:
 		return fault("reading the identity", err)
@@ -55,8 +55,8 @@ func probeIdentity(ctx context.Context, db *sql.DB, d hub.Dialect, id hub.Identi
 	return nil
 }
 
-func probeLedger(ctx context.Context, db *sql.DB, d hub.Dialect, applied []hub.Step) error {
-	sums, err := ledger(ctx, db, d)
+func probeLedger(ctx context.Context, db *sql.DB, applied []hub.Step) error {
+	sums, err := ledger(ctx, db)
 	if err != nil {
 		return fault("reading the ledger", err)
 	}

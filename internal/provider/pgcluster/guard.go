@@ -19,7 +19,7 @@ const guardSQL = `
 	SELECT 'in: ' || coalesce(nullif(a.grantee, 0)::regrole::text, 'PUBLIC')
 	FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
 	WHERE d.datname = current_database() AND a.privilege_type = 'CONNECT'
-		AND a.grantee NOT IN (SELECT d.datdba UNION ALL SELECT oid FROM pg_roles WHERE rolname IN ($2, $3))
+		AND a.grantee NOT IN (d.datdba, coalesce(to_regrole($2)::oid, d.datdba), coalesce(to_regrole($3)::oid, d.datdba))
 	UNION ALL
 	SELECT 'out: ' || datname FROM (
 		SELECT oid, datname FROM pg_database WHERE starts_with(datname, $1) AND datallowconn AND datname <> current_database()
@@ -33,7 +33,7 @@ func (p *Provider) Guarded(ctx context.Context, db *sql.DB, b hub.Backend) (err 
 	if err != nil {
 		return err
 	}
-	rows, err := db.QueryContext(ctx, guardSQL, p.names.prefix, name+ownerSuffix, name+runtimeSuffix, neighboursTried)
+	rows, err := db.QueryContext(ctx, guardSQL, p.names.prefix, quote(name+ownerSuffix), quote(name+runtimeSuffix), neighboursTried)
 	if err != nil {
 		return fault(ctx, "asking who is let in", err)
 	}

@@ -42,7 +42,11 @@ func (p *Provider) Open(ctx context.Context, b hub.Backend, c hub.Credentials, r
 		return nil, &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("there is no role %.20q", r)}
 	}
 	db := p.openDB(ctx, cfg)
-	if err := db.PingContext(ctx); err != nil {
+	conn, err := db.Conn(ctx) // a ping would be one more round trip
+	if err == nil {
+		err = conn.Close() // to the pool
+	}
+	if err != nil {
 		return nil, errors.Join(p.explainLogin(ctx, b, name, err), db.Close())
 	}
 	return db, nil
@@ -122,6 +126,7 @@ type counted struct {
 	*stdlib.Conn
 	c    *connector
 	once sync.Once
+	used bool // it has been put back before
 }
 
 // Close gives the place back when the server's process is gone.
@@ -139,8 +144,13 @@ func (c *counted) Close() error {
 	return err
 }
 
-// IsValid is asked when the connection is put back: where somebody waits for room it is closed instead of kept idle.
-func (c *counted) IsValid() bool { return !c.c.p.budget.crowded() }
+// IsValid is asked when the connection is put back: where somebody waits for room it is closed instead of kept idle. But not the first time, when
+// it has only been opened: it is about to be used, and would be opened again.
+func (c *counted) IsValid() bool {
+	first := !c.used
+	c.used = true
+	return first || !c.c.p.budget.crowded()
+}
 
 var _ driver.Validator = (*counted)(nil)
 

@@ -68,7 +68,8 @@ func (a *admin) makeSharedRole(ctx context.Context, role string) error {
 	return a.exec(ctx, strings.Join(sql, ";"))
 }
 
-// makeCompat makes Supabase's roles where they are missing. They are the whole cluster's, so another installation may do the same now.
+// makeCompat makes Supabase's roles where they are missing, and lets customers' logins become them, by way of the group that all are in. They are
+// the whole cluster's, so another installation may do the same now.
 func (a *admin) makeCompat(ctx context.Context) error {
 	for _, role := range provider.CompatRoles {
 		var exists bool
@@ -83,12 +84,12 @@ func (a *admin) makeCompat(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return a.again(ctx, provider.CompatGrantSQL(literal(a.p.names.app())))
 }
 
 // loginsSQL is all that a database needs beside what is in it: its roles, their rights and its marker. One transaction.
 func (p *Provider) loginsSQL(name string, s state, v verifiers, m Marker) string {
-	return strings.Join([]string{p.rolesSQL(name, s, v), provider.CompatGrantSQL(literal(name + runtimeSuffix)), p.openSQL(name, m)}, ";")
+	return p.rolesSQL(name, s, v) + ";" + p.openSQL(name, m)
 }
 
 // rolesSQL makes the two roles of a database, or gives those that are there the passwords of the credentials. All of it is one transaction, so
@@ -106,12 +107,11 @@ func (p *Provider) rolesSQL(name string, s state, v verifiers) string {
 
 // loginSQL makes a database's login with its mark, a member of a group, or gives one that is there its password; one that was shut out stays so.
 func (p *Provider) loginSQL(role, group, database, secret string, conns int, exists bool) string {
-	sql := fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT %d PASSWORD %s`, quote(role), conns, literal(secret))
-	if !exists {
-		sql = fmt.Sprintf(`CREATE ROLE %s LOGIN INHERIT CONNECTION LIMIT %d PASSWORD %s; COMMENT ON ROLE %[1]s IS %[4]s`,
-			quote(role), conns, literal(secret), literal(Marker{Kind: MarkRole, ID: database}.text(p.names.tag)))
+	if exists {
+		return fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT %d PASSWORD %s; GRANT %s TO %[1]s`, quote(role), conns, literal(secret), quote(group))
 	}
-	return sql + fmt.Sprintf(`; GRANT %s TO %s`, quote(group), quote(role))
+	return fmt.Sprintf(`CREATE ROLE %s LOGIN INHERIT CONNECTION LIMIT %d PASSWORD %s IN ROLE %s; COMMENT ON ROLE %[1]s IS %[5]s`,
+		quote(role), conns, literal(secret), quote(group), literal(Marker{Kind: MarkRole, ID: database}.text(p.names.tag)))
 }
 
 // asOwnerSQL lets a login's sessions begin as the role that owns what is inside every database, so that what they make belongs to it, whichever

@@ -147,7 +147,7 @@ func (a *admin) build(ctx context.Context, t hub.Template, name string) error {
 		return fmt.Errorf("making an empty database: %w", err)
 	}
 	builder, password := tmp+ownerSuffix, newPassword()
-	secret, err := verifier(password)
+	secret, err := verifier(password, ownIterations)
 	if err != nil {
 		return err
 	}
