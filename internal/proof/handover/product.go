@@ -118,7 +118,7 @@ func (r *Result) refill(ctx context.Context, o check.Options, w *pgkit.World) er
 	if err != nil {
 		return fmt.Errorf("find the hub's template: %w", err)
 	}
-	before, err := rawCopies(ctx, w, source, n)
+	before, err := rawCopies(ctx, w, source, "before", n)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (r *Result) refill(ctx context.Context, o check.Options, w *pgkit.World) er
 	if err != nil {
 		return err
 	}
-	after, err := rawCopies(ctx, w, source, n)
+	after, err := rawCopies(ctx, w, source, "after", n)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (r *Result) refill(ctx context.Context, o check.Options, w *pgkit.World) er
 }
 
 // rawCopies copies a template n times and gives how many a minute that would be.
-func rawCopies(ctx context.Context, w *pgkit.World, source string, n int) (perMinute float64, err error) {
+func rawCopies(ctx context.Context, w *pgkit.World, source, name string, n int) (perMinute float64, err error) {
 	conns := make([]*pgx.Conn, copiesAtOnce)
 	for i := range conns {
 		if conns[i], err = pgx.Connect(ctx, w.Admin); err != nil {
@@ -144,29 +144,28 @@ func rawCopies(ctx context.Context, w *pgkit.World, source string, n int) (perMi
 		}
 		defer func() { err = errors.Join(err, conns[i].Close(context.WithoutCancel(ctx))) }()
 	}
-	each := func(statement string) error {
-		errs := make([]error, copiesAtOnce)
-		var all sync.WaitGroup
-		for c, conn := range conns {
-			all.Go(func() {
-				for i := c; i < n && errs[c] == nil; i += copiesAtOnce {
-					_, errs[c] = conn.Exec(ctx, fmt.Sprintf(statement, fmt.Sprintf("raw%d", i)))
-				}
-			})
-		}
-		all.Wait()
-		return errors.Join(errs...)
-	}
-	begun := time.Now()
-	if err := each(`CREATE DATABASE %s TEMPLATE ` + pgx.Identifier{source}.Sanitize() + ` STRATEGY wal_log`); err != nil {
+	if err := writeOut(ctx, w); err != nil {
 		return 0, err
 	}
-	took := time.Since(begun)
-	return float64(n) / took.Minutes(), each(`DROP DATABASE %s`)
+	errs := make([]error, copiesAtOnce)
+	var all sync.WaitGroup
+	begun := time.Now()
+	for c, conn := range conns {
+		all.Go(func() {
+			for i := c; i < n && errs[c] == nil; i += copiesAtOnce {
+				_, errs[c] = conn.Exec(ctx, fmt.Sprintf(`CREATE DATABASE %s%d TEMPLATE %s STRATEGY wal_log`, name, i, pgx.Identifier{source}.Sanitize()))
+			}
+		})
+	}
+	all.Wait()
+	return float64(n) / time.Since(begun).Minutes(), errors.Join(errs...)
 }
 
 // hubsCopies gives a hub room for n more in its pool, and says how many a minute it makes, by its own record of when each was begun and ready.
 func hubsCopies(ctx context.Context, w *pgkit.World, n int) (float64, error) {
+	if err := writeOut(ctx, w); err != nil {
+		return 0, err
+	}
 	h, err := w.Start(ctx, "one", "TENANT_POOL_SIZE="+strconv.Itoa(poolSize+n))
 	if err != nil {
 		return 0, err

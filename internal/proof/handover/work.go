@@ -33,7 +33,6 @@ type bench struct {
 	version  string
 	features []string
 	next     int
-	drops    []func(context.Context) error
 }
 
 // made is a planned database.
@@ -48,7 +47,7 @@ func (r *Result) databaseWork(ctx context.Context, o check.Options, w *pgkit.Wor
 		return err
 	}
 	defer func() {
-		err = errors.Join(err, b.clear(ctx), b.provider.Close(), b.admin.Close(context.WithoutCancel(ctx))) //nolint:contextcheck // the provider closes what is idle, which needs none
+		err = errors.Join(err, b.provider.Close(), b.admin.Close(context.WithoutCancel(ctx))) //nolint:contextcheck // the provider closes what is idle, which needs none
 	}()
 	first, err := b.plan(ctx, "ten_")
 	if err != nil {
@@ -57,21 +56,29 @@ func (r *Result) databaseWork(ctx context.Context, o check.Options, w *pgkit.Wor
 	if err := b.provider.Create(ctx, first.Backend, first.Credentials, b.template); err != nil { // builds the template, which is not what is timed
 		return err
 	}
-	b.later(first)
 	rounds := min(max(o.N, fewestRounds), mostRounds)
 	bar := progress.New(o.Log, "rounds of database work", rounds)
 	defer bar.Close()
 	var statements, templates, handovers, sealed []float64
 	for i := range rounds {
+		if err := writeOut(ctx, w); err != nil {
+			return err
+		}
 		t, err := b.byStatements(ctx, fmt.Sprintf("script%d", i), r)
 		if err != nil {
 			return fmt.Errorf("by statements: %w", err)
 		}
 		statements = append(statements, ms(t))
+		if err := writeOut(ctx, w); err != nil {
+			return err
+		}
 		if t, err = b.cold(ctx); err != nil {
 			return fmt.Errorf("from the template: %w", err)
 		}
 		templates = append(templates, ms(t))
+		if err := writeOut(ctx, w); err != nil {
+			return err
+		}
 		t, all, err := b.handOver(ctx, r)
 		if err != nil {
 			return fmt.Errorf("from the pool: %w", err)
@@ -83,21 +90,6 @@ func (r *Result) databaseWork(ctx context.Context, o check.Options, w *pgkit.Wor
 	r.HandOverMS, r.SealedMS = check.Median(handovers), check.Median(sealed)
 	r.Ratio, r.Template, r.Sealed = round(r.StatementMS/r.HandOverMS), round(r.StatementMS/r.TemplateMS), round(r.StatementMS/r.SealedMS)
 	return nil
-}
-
-// later keeps a database until all is measured: DROP DATABASE forces a checkpoint, and what is timed next would pay for it, the baseline and the
-// copies alike. No sign-up follows a drop.
-func (b *bench) later(x made) {
-	b.drops = append(b.drops, func(ctx context.Context) error { return b.provider.Drop(ctx, x.Backend, x.Credentials) })
-}
-
-func (b *bench) clear(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx)
-	var errs []error
-	for _, drop := range b.drops {
-		errs = append(errs, drop(ctx))
-	}
-	return errors.Join(errs...)
 }
 
 func newBench(ctx context.Context, w *pgkit.World, sabotage bool) (*bench, error) {
@@ -119,7 +111,7 @@ func newBench(ctx context.Context, w *pgkit.World, sabotage bool) (*bench, error
 	if b.steps, err = hub.PlanSteps(cat, pl.Features, hub.Postgres); err != nil {
 		return nil, err
 	}
-	b.template = hub.Template{Key: hub.TemplateKey(hub.Postgres, b.steps), Build: b.apply}
+	b.template = hub.Template{Key: hub.ContentKey(hub.Postgres, b.steps), Build: b.apply}
 	if sabotage {
 		b.template.Build = func(ctx context.Context, db *sql.DB) error { return errors.Join(b.apply(ctx, db), loseTable(ctx, db)) }
 	}
@@ -185,14 +177,7 @@ func (b *bench) byStatements(ctx context.Context, name string, r *Result) (time.
 	}
 	took := time.Since(begun)
 	r.Statements = n
-	if err := conn.Close(ctx); err != nil {
-		return 0, err
-	}
-	b.drops = append(b.drops, func(ctx context.Context) error {
-		_, err := b.admin.Exec(ctx, `DROP DATABASE `+name)
-		return err
-	})
-	return took, nil
+	return took, conn.Close(ctx)
 }
 
 // cold makes a tenant's database from the template.
@@ -205,9 +190,7 @@ func (b *bench) cold(ctx context.Context) (time.Duration, error) {
 	if err := b.provider.Create(ctx, x.Backend, x.Credentials, b.template); err != nil {
 		return 0, err
 	}
-	took := time.Since(begun)
-	b.later(x)
-	return took, nil
+	return time.Since(begun), nil
 }
 
 // handOver makes a member as the pool does, and hands it over; all is with seal and probe.
@@ -216,7 +199,7 @@ func (b *bench) handOver(ctx context.Context, r *Result) (took, all time.Duratio
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := b.provider.Prepare(ctx, m.Backend, m.Credentials, b.template); err != nil {
+	if _, err := b.provider.Prepare(ctx, m.Backend, m.Credentials, b.template); err != nil {
 		return 0, 0, err
 	}
 	waiting := hub.Identity{TenantID: m.TenantID, Generation: 1, CatalogVersion: b.version, MAC: "pool"}
@@ -249,7 +232,6 @@ func (b *bench) handOver(ctx context.Context, r *Result) (took, all time.Duratio
 		r.Violate("a database that was handed over: %s", what)
 	}
 	r.Compared++
-	b.later(x)
 	return took, all, nil
 }
 
