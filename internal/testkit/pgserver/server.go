@@ -292,7 +292,7 @@ var knocking = regexp.MustCompile(`FATAL:  (the database system is |terminating 
 // saysReady reads the status line of postmaster.pid. A file that a crashed server left behind may say "ready" too, so
 // the log, which begins anew with each start, has to agree.
 func (s *Server) saysReady() bool {
-	b, err := os.ReadFile(filepath.Join(s.dir, filepath.Base(s.dir), "postmaster.pid"))
+	b, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
 	if err != nil {
 		return false
 	}

@@ -8,7 +8,6 @@
 # Arguments: the server's directory, the directory of Postgres's programs, then the server's own arguments.
 dir=$1 bin=$2
 shift 2
-data=${dir##*/} # of the same name, by which it has its own part of the disk: see setApart
 cd "$dir" || exit 1
 pid=
 trap '' PIPE # an answer nobody reads any more must not end us before we have cleaned up
@@ -27,7 +26,7 @@ halt() { # $1 is the signal: INT rolls back and stops, QUIT stops as a crash wou
 while read -r command argument; do
 	case $command in
 	init)
-		if "$bin/initdb" -D "$data" -U postgres --pwfile=password --auth=scram-sha-256 \
+		if "$bin/initdb" -D data -U postgres --pwfile=password --auth=scram-sha-256 \
 			--encoding=UTF8 --locale="$argument" --no-sync --no-instructions >initdb.log 2>&1; then
 			echo ok
 		else
@@ -37,7 +36,7 @@ while read -r command argument; do
 	start)
 		# A fresh log each time, made before we answer: what it says is about this start.
 		: >server.log
-		"$bin/postgres" -D "$data" -p "$argument" "$@" </dev/null >>server.log 2>&1 &
+		"$bin/postgres" -D data -p "$argument" "$@" </dev/null >>server.log 2>&1 &
 		pid=$!
 		echo ok
 		;;
