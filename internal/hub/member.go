@@ -145,7 +145,8 @@ func (s *Service) prepareMember(ctx context.Context, m *Member, w want) (step st
 	if err != nil {
 		return "probe", err
 	}
-	return "probe", errors.Join(s.try(ctx, p, db, m.Backend, id, w.steps), db.Close())
+	// Whether the walls stand is asked at the hand-over, of the neighbours there are then.
+	return "probe", errors.Join(s.tenantDB.Probe(ctx, db, p.Dialect(), id, w.steps), db.Close())
 }
 
 // furnishMember seals a member and does what the template did not bring: everything, unless it was copied just now. The checks passed on the

@@ -104,7 +104,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.inner.Connect(ctx)
 	if err == nil {
 		if inner, ok := conn.(*stdlib.Conn); ok {
-			return &counted{Conn: inner, c: c}, nil
+			return &counted{Conn: inner, c: c, opened: time.Now()}, nil
 		}
 		err = errors.Join(fmt.Errorf("a connection of type %T was not foreseen", conn), conn.Close())
 	}
@@ -124,9 +124,10 @@ func (c *connector) Close() error {
 // counted is a connection with a place in the budget.
 type counted struct {
 	*stdlib.Conn
-	c    *connector
-	once sync.Once
-	used bool // it has been put back before
+	c      *connector
+	opened time.Time
+	once   sync.Once
+	used   bool // it has been put back before
 }
 
 // Close gives the place back when the server's process is gone.
@@ -144,6 +145,14 @@ func (c *counted) Close() error {
 	return err
 }
 
+// ResetSession is asked before each use. It asks the server whether it is there, but for one that has only been opened.
+func (c *counted) ResetSession(ctx context.Context) error {
+	if time.Since(c.opened) < freshFor && c.Conn.Conn().PgConn().TxStatus() == 'I' {
+		return nil
+	}
+	return c.Conn.ResetSession(ctx)
+}
+
 // IsValid is asked when the connection is put back: where somebody waits for room it is closed instead of kept idle. But not the first time, when
 // it has only been opened: it is about to be used, and would be opened again.
 func (c *counted) IsValid() bool {
@@ -152,7 +161,10 @@ func (c *counted) IsValid() bool {
 	return first || !c.c.p.budget.crowded()
 }
 
-var _ driver.Validator = (*counted)(nil)
+var (
+	_ driver.Validator       = (*counted)(nil)
+	_ driver.SessionResetter = (*counted)(nil)
+)
 
 // openDBs are the handles that are open, so that their idle connections can be asked back.
 type openDBs struct {
