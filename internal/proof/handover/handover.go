@@ -76,7 +76,7 @@ const (
 
 	// The database work is repeated less often than the whole path: its slow way takes half a second, and a median needs no hundreds.
 	fewestRounds = 3
-	mostRounds   = 40
+	mostRounds   = 20
 
 	readyWithin = 30 * time.Second
 	fillWithin  = 2 * time.Minute

@@ -270,7 +270,7 @@ func (w *World) AwaitPool(ctx context.Context, each, plans int) error {
 		if ready >= each*plans {
 			return nil
 		}
-		if err := Wait(ctx, 5*time.Millisecond); err != nil {
+		if err := Wait(ctx, 20*time.Millisecond); err != nil {
 			return fmt.Errorf("the pool has %d ready members instead of %d: %w", ready, each*plans, err)
 		}
 	}
