@@ -458,68 +458,6 @@ func TestPoolFailure(t *testing.T) {
 	})
 }
 
-// TestPoolChecks: the catalog's checks are run on the template and count for what is copied from it, and for nothing else.
-func TestPoolChecks(t *testing.T) {
-	pooled(t, 2, func(t *testing.T, r *hubtest.Rig) {
-		r = r.With(only("starter"))
-		lost := errors.New("the line is gone")
-		var mu sync.Mutex
-		checked, sealed := 0, 0
-		r.TenantDB.Before(func(_ context.Context, step string) error {
-			mu.Lock()
-			defer mu.Unlock()
-			switch step {
-			case "inventory/check":
-				checked++
-			case "identity":
-				if sealed++; sealed == 1 {
-					return &hub.StepError{Class: hub.ClassNetwork, Err: lost}
-				}
-			}
-			return nil
-		})
-		if err := r.FillPool(t.Context()); !errors.Is(err, lost) {
-			t.Fatalf("got %v", err)
-		}
-		equal(t, "checks while the template was built and copied", checked, 1)
-		fine(t, r.FillPool(t.Context()))
-		wantPool(t, r, 2)
-		equal(t, "checks after a member that was copied before was taken up", checked, 2)
-		r.TenantDB.Before(nil)
-	})
-}
-
-// TestPoolFailsACheck: that a check fails on the template too is said of the check, as on a database of its own.
-func TestPoolFailsACheck(t *testing.T) {
-	pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
-		r = r.With(func(d *hub.Deps) {
-			d.Catalogs = hubtest.NewCatalogs(func(c *hub.Catalog) {
-				c.Plans = slices.DeleteFunc(c.Plans, func(p hub.Plan) bool { return p.ID != "starter" })
-				for i, f := range c.Features {
-					if f.Name == "inventory" {
-						c.Features[i].Checks = append(slices.Clone(f.Checks), hubtest.Script("inventory", "check2", "SELECT 'nothing to sell' AS fault;"))
-					}
-				}
-			})
-		})
-		if err := r.FillPool(t.Context()); err == nil || !strings.Contains(err.Error(), "nothing to sell") {
-			t.Fatalf("got %v", err)
-		}
-		rows := r.Members()
-		equal(t, "members", len(rows), 1)
-		for _, m := range rows {
-			if f := m.Failure; m.State != hub.MemberPreparing || f == nil || f.Step != "inventory/check2" || f.Class != hub.ClassData || f.File != "features/inventory/check2.sql" {
-				t.Errorf("member %+v, %+v", m, f)
-			}
-		}
-		q := r.Join("a@example.com", "starter").Request
-		r.Work()
-		if f := r.Row(q.ID).Failure; f == nil || f.Step != "inventory/check2" || f.Class != hub.ClassData {
-			t.Errorf("the customer's request: %+v", f)
-		}
-	})
-}
-
 // TestPoolOutage: the hub's database goes away at any write and comes back; the same process ends with a whole pool.
 func TestPoolOutage(t *testing.T) {
 	pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
