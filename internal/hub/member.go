@@ -145,8 +145,12 @@ func (s *Service) prepareMember(ctx context.Context, m *Member, w want) (step st
 	if err != nil {
 		return "probe", err
 	}
-	// Whether the walls stand is asked at the hand-over, of the neighbours there are then.
-	return "probe", errors.Join(s.tenantDB.Probe(ctx, db, p.Dialect(), id, w.steps), db.Close())
+	if m.Slot == 0 { // of one of each plan, so that an open door shows before a customer comes; of each it is asked when it is handed over
+		err = s.try(ctx, p, db, m.Backend, id, w.steps)
+	} else {
+		err = s.tenantDB.Probe(ctx, db, p.Dialect(), id, w.steps)
+	}
+	return "probe", errors.Join(err, db.Close())
 }
 
 // furnishMember seals a member and does what the template did not bring: everything, unless it was copied just now. The checks passed on the

@@ -45,31 +45,41 @@ func TestPoolChecks(t *testing.T) {
 
 // TestPoolFailsACheck: that a check fails on the template too is said of the check, as on a database of its own.
 func TestPoolFailsACheck(t *testing.T) {
-	pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
-		r = r.With(func(d *hub.Deps) {
-			d.Catalogs = hubtest.NewCatalogs(func(c *hub.Catalog) {
-				c.Plans = slices.DeleteFunc(c.Plans, func(p hub.Plan) bool { return p.ID != "starter" })
-				for i, f := range c.Features {
-					if f.Name == "inventory" {
-						c.Features[i].Checks = append(slices.Clone(f.Checks), hubtest.Script("inventory", "check2", "SELECT 'nothing to sell' AS fault;"))
+	for name, check := range map[string]struct {
+		sql, says string
+		class     hub.Class
+	}{
+		"a row":            {"SELECT 'nothing to sell' AS fault;", "nothing to sell", hub.ClassData},
+		"a right it lacks": {"SELECT rolpassword FROM pg_authid;", "permission denied", hub.ClassAuth},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pooled(t, 1, func(t *testing.T, r *hubtest.Rig) {
+				r = r.With(func(d *hub.Deps) {
+					d.Catalogs = hubtest.NewCatalogs(func(c *hub.Catalog) {
+						c.Plans = slices.DeleteFunc(c.Plans, func(p hub.Plan) bool { return p.ID != "starter" })
+						for i, f := range c.Features {
+							if f.Name == "inventory" {
+								c.Features[i].Checks = append(slices.Clone(f.Checks), hubtest.Script("inventory", "check2", check.sql))
+							}
+						}
+					})
+				})
+				if err := r.FillPool(t.Context()); err == nil || !strings.Contains(err.Error(), check.says) {
+					t.Fatalf("got %v", err)
+				}
+				rows := r.Members()
+				equal(t, "members", len(rows), 1)
+				for _, m := range rows {
+					if f := m.Failure; m.State != hub.MemberPreparing || f == nil || f.Step != "inventory/check2" || f.Class != check.class || f.File != "features/inventory/check2.sql" {
+						t.Errorf("member %+v, %+v", m, f)
 					}
+				}
+				q := r.Join("a@example.com", "starter").Request
+				r.Work()
+				if f := r.Row(q.ID).Failure; f == nil || f.Step != "inventory/check2" || f.Class != check.class {
+					t.Errorf("the customer's request: %+v", f)
 				}
 			})
 		})
-		if err := r.FillPool(t.Context()); err == nil || !strings.Contains(err.Error(), "nothing to sell") {
-			t.Fatalf("got %v", err)
-		}
-		rows := r.Members()
-		equal(t, "members", len(rows), 1)
-		for _, m := range rows {
-			if f := m.Failure; m.State != hub.MemberPreparing || f == nil || f.Step != "inventory/check2" || f.Class != hub.ClassData || f.File != "features/inventory/check2.sql" {
-				t.Errorf("member %+v, %+v", m, f)
-			}
-		}
-		q := r.Join("a@example.com", "starter").Request
-		r.Work()
-		if f := r.Row(q.ID).Failure; f == nil || f.Step != "inventory/check2" || f.Class != hub.ClassData {
-			t.Errorf("the customer's request: %+v", f)
-		}
-	})
+	}
 }

@@ -163,8 +163,8 @@ type bench struct {
 	writtenAt time.Time // by the process's clock
 }
 
-// fromPool reports that the database came out of the pool just now, so that the checks have passed on what is in it, under this catalog, and
-// nobody could reach it since.
+// fromPool reports that the database came out of the pool just now, so that the checks have passed on it or on the template that it was
+// copied from, under this catalog, and nobody could reach it since.
 func (b *bench) fromPool() bool {
 	return b.tenant.Member != "" && b.sealed.TenantID == b.tenant.Member && b.sealed.CatalogVersion == b.id.CatalogVersion
 }

@@ -10,7 +10,8 @@
 //	hand-over       the provider's whole HandOver of a member of the pool: one statement, one commit
 //	sealed          the hand-over and what the pipeline does beside it: reseal as the owner, probe as the tenant, on new connections
 //
-// Nothing is dropped, since no sign-up follows a drop, which forces a checkpoint. Before each the server writes out what the one before left in memory, so that none waits for the disk on another's account.
+// Nothing is dropped, since no sign-up follows a drop, which forces a checkpoint. Before each the server writes out what the one before left in
+// memory, so that none waits for the disk on another's account.
 //
 // ratio_to_statements and template_ratio hold the first against the third and second. Every database that was handed over is compared with the
 // catalog's text (internal/proof/inspect), with the customer's own login.

@@ -118,13 +118,18 @@ func newBench(ctx context.Context, w *pgkit.World, sabotage bool) (*bench, error
 	return b, nil
 }
 
-// apply is what the pipeline does for the steps that leave something behind.
+// apply is what the hub does in a template.
 func (b *bench) apply(ctx context.Context, db *sql.DB) error {
 	for _, s := range b.steps {
-		if s.InLedger() {
-			if err := b.tenantDB.Apply(ctx, db, hub.Postgres, s); err != nil {
-				return err
-			}
+		var err error
+		switch {
+		case s.InLedger():
+			err = b.tenantDB.Apply(ctx, db, hub.Postgres, s)
+		case s.Kind == hub.StepCheck:
+			err = b.tenantDB.Check(ctx, db, hub.Postgres, s)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -39,7 +39,8 @@ type budget struct {
 	cap     [purposes]int // the most of each
 	waiting [purposes][]*waiter
 	turn    Purpose
-	shed    func() // asks for idle connections back; called without the lock
+	shed    func(all bool, p Purpose) // asks for idle connections back, all or those of a purpose; called without the lock
+	asking  sync.Mutex                // held by the waiter who does: a closing takes long where the server hangs
 }
 
 type waiter struct{ ready chan struct{} }
@@ -51,7 +52,7 @@ const shedEvery = 50 * time.Millisecond
 const minBudget = 3
 
 func newBudget(most int) *budget {
-	b := &budget{max: most, shed: func() {}}
+	b := &budget{max: most, shed: func(bool, Purpose) {}}
 	b.cap = [purposes]int{Provision: most, Refill: max(2, most/2), Look: max(1, most/4)} // a build takes two
 	return b
 }
@@ -72,7 +73,7 @@ func (b *budget) take(ctx context.Context, p Purpose) error {
 	default:
 	}
 	for waits := true; waits; {
-		b.shed() // again and again: one may become idle in the instant in which we look, when nobody waits yet as far as its user knows
+		b.ask(p) // again and again: one may become idle in the instant in which we look, when nobody waits yet as far as its user knows
 		timer := time.NewTimer(shedEvery)
 		select {
 		case <-w.ready:
@@ -100,6 +101,18 @@ func (b *budget) take(ctx context.Context, p Purpose) error {
 	}
 	b.grant()
 	return ctx.Err()
+}
+
+// ask has idle connections closed. Where the purpose itself is at its most, only one of its own is of use.
+func (b *budget) ask(p Purpose) {
+	if !b.asking.TryLock() {
+		return // somebody else does; our turn comes again
+	}
+	defer b.asking.Unlock()
+	b.mu.Lock()
+	full := b.used[p] >= b.cap[p]
+	b.mu.Unlock()
+	b.shed(!full, p)
 }
 
 // give says that a connection is closed.

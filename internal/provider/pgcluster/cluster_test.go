@@ -130,7 +130,7 @@ func TestBudgetAsksAgain(t *testing.T) {
 		}
 	}
 	asked := 0
-	b.shed = func() {
+	b.shed = func(bool, Purpose) {
 		if asked++; asked == 2 {
 			b.give(Provision)
 		}

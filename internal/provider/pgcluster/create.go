@@ -111,11 +111,17 @@ func (a *admin) makeLocked(ctx context.Context, b hub.Backend, c hub.Credentials
 // one that is closed and has no marker is known to be nobody's yet.
 func (a *admin) clone(ctx context.Context, name, source string) error {
 	p := a.p
-	select {
-	case p.clones <- struct{}{}:
-		defer func() { <-p.clones }()
-	case <-ctx.Done():
-		return ctx.Err()
+	places := []chan struct{}{p.clones}
+	if purposeOf(ctx) == Refill {
+		places = []chan struct{}{p.refills, p.clones}
+	}
+	for _, place := range places {
+		select {
+		case place <- struct{}{}:
+			defer func() { <-place }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	sql := fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s STRATEGY wal_log ALLOW_CONNECTIONS false`, quote(name), quote(source))
 	for try := 0; ; try++ {

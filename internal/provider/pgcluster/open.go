@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,11 +42,13 @@ func (p *Provider) Open(ctx context.Context, b hub.Backend, c hub.Credentials, r
 	default:
 		return nil, &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("there is no role %.20q", r)}
 	}
-	db := p.openDB(ctx, cfg)
+	db, opening := p.openDB(ctx, cfg)
+	opening.Store(true)
 	conn, err := db.Conn(ctx) // a ping would be one more round trip
 	if err == nil {
 		err = conn.Close() // to the pool
 	}
+	opening.Store(false)
 	if err != nil {
 		return nil, errors.Join(p.explainLogin(ctx, b, name, err), db.Close())
 	}
@@ -78,15 +81,15 @@ func missing(b hub.Backend, code string) error {
 		"tenant %s has no database %s; retry from the create step, or restore a backup if it had one", b.TenantID, b.Place)}
 }
 
-// openDB makes a handle whose connections count against the budget.
-func (p *Provider) openDB(ctx context.Context, cfg *pgx.ConnConfig) *sql.DB {
+// openDB makes a handle whose connections count against the budget. While opening is true, what is put back stays open.
+func (p *Provider) openDB(ctx context.Context, cfg *pgx.ConnConfig) (_ *sql.DB, opening *atomic.Bool) {
 	c := &connector{inner: stdlib.GetConnector(*cfg), p: p, purpose: purposeOf(ctx)}
 	db := sql.OpenDB(c)
 	// One to work on, and one for a query beside an open transaction.
 	db.SetMaxOpenConns(2)
 	db.SetMaxIdleConns(1)
 	p.opened.add(c, db)
-	return db
+	return db, &c.opening
 }
 
 // connector takes from the budget before it connects.
@@ -94,6 +97,7 @@ type connector struct {
 	inner   driver.Connector
 	p       *Provider
 	purpose Purpose
+	opening atomic.Bool
 }
 
 // Connect implements driver.Connector.
@@ -127,7 +131,6 @@ type counted struct {
 	c      *connector
 	opened time.Time
 	once   sync.Once
-	used   bool // it has been put back before
 }
 
 // Close gives the place back when the server's process is gone.
@@ -145,21 +148,17 @@ func (c *counted) Close() error {
 	return err
 }
 
-// ResetSession is asked before each use. It asks the server whether it is there, but for one that has only been opened.
+// ResetSession is called before each use but the first. It asks the server whether it is there, unless that was so less than freshFor ago.
 func (c *counted) ResetSession(ctx context.Context) error {
-	if time.Since(c.opened) < freshFor && c.Conn.Conn().PgConn().TxStatus() == 'I' {
+	if conn := c.Conn.Conn(); time.Since(c.opened) < freshFor && !conn.IsClosed() && conn.PgConn().TxStatus() == 'I' {
 		return nil
 	}
 	return c.Conn.ResetSession(ctx)
 }
 
-// IsValid is asked when the connection is put back: where somebody waits for room it is closed instead of kept idle. But not the first time, when
-// it has only been opened: it is about to be used, and would be opened again.
-func (c *counted) IsValid() bool {
-	first := !c.used
-	c.used = true
-	return first || !c.c.p.budget.crowded()
-}
+// IsValid is asked when the connection is put back: where somebody waits for room it is closed instead of kept idle. But not where it has only been
+// opened: it is about to be used, and would be opened again.
+func (c *counted) IsValid() bool { return c.c.opening.Load() || !c.c.p.budget.crowded() }
 
 var (
 	_ driver.Validator       = (*counted)(nil)
@@ -188,11 +187,13 @@ func (o *openDBs) remove(c *connector) {
 }
 
 // shed closes what is idle. Closing waits for the server, so it is done without the lock.
-func (o *openDBs) shed() {
+func (o *openDBs) shed(all bool, of Purpose) {
 	o.mu.Lock()
 	list := make([]*sql.DB, 0, len(o.all))
-	for _, db := range o.all {
-		list = append(list, db)
+	for c, db := range o.all {
+		if all || c.purpose == of {
+			list = append(list, db)
+		}
 	}
 	o.mu.Unlock()
 	for _, db := range list {

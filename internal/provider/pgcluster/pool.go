@@ -13,7 +13,7 @@ import (
 // its opaque name, roles and password: all that changes on the cluster is one comment, in one round trip and one commit.
 //
 //	b, c := Plan(member id, 1)          nothing is touched; the hub writes member, place and sealed credentials
-//	Prepare(b, c, template)             the database; then the hub runs the rest of the pipeline on it and marks the member ready
+//	Prepare(b, c, template)             the database; then the hub seals and probes it, checks what was not copied, and marks the member ready
 //	b', c' := Adopt(b, c, tenant, 1)    nothing is touched; in one transaction the hub takes the member off its pool and gives b', c' to the tenant
 //	HandOver(b'), or Create(b', c', …)  the comment, may be repeated; the pipeline's step "create" does it
 

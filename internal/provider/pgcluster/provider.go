@@ -31,6 +31,9 @@ const (
 // parallelClones is how many databases one hub makes at a time: more than four at once are slower together (promises.md, measured).
 const parallelClones = 4
 
+// refillClones is how many of them may be for the pool, so that a customer finds a place.
+const refillClones = parallelClones - 1
+
 // Config describes one cluster.
 type Config struct {
 	Name          string // of the cluster, part of every place: lower case letters, digits and -; empty: "main"
@@ -56,10 +59,11 @@ type Provider struct {
 	sslmode        string
 	log            *slog.Logger
 
-	budget *budget
-	idle   idleAdmins
-	opened openDBs
-	clones chan struct{}
+	budget  *budget
+	idle    idleAdmins
+	opened  openDBs
+	clones  chan struct{} // full while as many are made as may be
+	refills chan struct{} // the same of those for the pool
 
 	away      atomic.Bool   // the last attempt to connect as the hub failed
 	ready     atomic.Bool   // the roles that all databases share are there
@@ -115,9 +119,14 @@ func New(c Config) (*Provider, error) {
 	p := &Provider{
 		name: c.Name, customer: c.CustomerHost, names: newNames(c.Installation), maxTemplates: c.MaxTemplates, tenantConns: c.TenantConns,
 		adminConfig: cfg, sslmode: sslmode, log: c.Log.With("cluster", c.Name), budget: newBudget(c.MaxConns),
-		clones: make(chan struct{}, parallelClones), readying: make(chan struct{}, 1), building: make(chan struct{}, 1), now: time.Now,
+		clones: make(chan struct{}, parallelClones), refills: make(chan struct{}, refillClones), readying: make(chan struct{}, 1), building: make(chan struct{}, 1), now: time.Now,
 	}
-	p.budget.shed = func() { p.shedIdle(); p.opened.shed() }
+	p.budget.shed = func(all bool, of Purpose) {
+		if all {
+			p.shedIdle() // these are in nobody's hands and count for no purpose
+		}
+		p.opened.shed(all, of)
+	}
 	return p, nil
 }
 

@@ -69,7 +69,7 @@ func (a *admin) makeSharedRole(ctx context.Context, role string) error {
 }
 
 // makeCompat makes Supabase's roles where they are missing, and lets customers' logins become them, by way of the group that all are in. They are
-// the whole cluster's, so another installation may do the same now.
+// the whole cluster's, so another installation may do the same now. Where somebody drops one, the next start of a hub makes it again.
 func (a *admin) makeCompat(ctx context.Context) error {
 	for _, role := range provider.CompatRoles {
 		var exists bool
