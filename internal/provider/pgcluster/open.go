@@ -42,13 +42,14 @@ func (p *Provider) Open(ctx context.Context, b hub.Backend, c hub.Credentials, r
 	default:
 		return nil, &hub.StepError{Class: hub.ClassBug, Err: fmt.Errorf("there is no role %.20q", r)}
 	}
-	db, opening := p.openDB(ctx, cfg)
-	opening.Store(true)
+	conns := p.connector(ctx, cfg)
+	db := p.handle(conns)
+	conns.opening.Store(true)
 	conn, err := db.Conn(ctx) // a ping would be one more round trip
 	if err == nil {
 		err = conn.Close() // to the pool
 	}
-	opening.Store(false)
+	conns.opening.Store(false)
 	if err != nil {
 		return nil, errors.Join(p.explainLogin(ctx, b, name, err), db.Close())
 	}
@@ -81,15 +82,22 @@ func missing(b hub.Backend, code string) error {
 		"tenant %s has no database %s; retry from the create step, or restore a backup if it had one", b.TenantID, b.Place)}
 }
 
-// openDB makes a handle whose connections count against the budget. While opening is true, what is put back stays open.
-func (p *Provider) openDB(ctx context.Context, cfg *pgx.ConnConfig) (_ *sql.DB, opening *atomic.Bool) {
-	c := &connector{inner: stdlib.GetConnector(*cfg), p: p, purpose: purposeOf(ctx)}
+// openDB makes a handle whose connections count against the budget.
+func (p *Provider) openDB(ctx context.Context, cfg *pgx.ConnConfig) *sql.DB {
+	return p.handle(p.connector(ctx, cfg))
+}
+
+func (p *Provider) connector(ctx context.Context, cfg *pgx.ConnConfig) *connector {
+	return &connector{inner: stdlib.GetConnector(*cfg), p: p, purpose: purposeOf(ctx)}
+}
+
+func (p *Provider) handle(c *connector) *sql.DB {
 	db := sql.OpenDB(c)
 	// One to work on, and one for a query beside an open transaction.
 	db.SetMaxOpenConns(2)
 	db.SetMaxIdleConns(1)
 	p.opened.add(c, db)
-	return db, &c.opening
+	return db
 }
 
 // connector takes from the budget before it connects.
@@ -97,7 +105,7 @@ type connector struct {
 	inner   driver.Connector
 	p       *Provider
 	purpose Purpose
-	opening atomic.Bool
+	opening atomic.Bool // while it is true, what is put back stays open
 }
 
 // Connect implements driver.Connector.

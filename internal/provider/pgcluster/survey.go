@@ -153,7 +153,7 @@ func (p *Provider) Peek(ctx context.Context, f hub.Found) (*sql.DB, error) {
 	cfg.Database = name
 	cfg.RuntimeParams["role"] = p.names.owner()
 	cfg.RuntimeParams["default_transaction_read_only"] = "on"
-	db, _ := p.openDB(For(ctx, Look), cfg)
+	db := p.openDB(For(ctx, Look), cfg)
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fault(ctx, "looking into the database "+name, err), db.Close())
 	}

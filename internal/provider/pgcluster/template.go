@@ -212,7 +212,7 @@ func (a *admin) discardBuilding(ctx context.Context, tmp string) error {
 func (p *Provider) fill(ctx context.Context, t hub.Template, tmp, builder, password string) error {
 	cfg := p.adminConfig.Copy()
 	cfg.Database = tmp
-	db, _ := p.openDB(ctx, cfg)
+	db := p.openDB(ctx, cfg)
 	_, err := db.ExecContext(ctx, p.names.furnishSQL())
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("furnishing the empty database: %w", err)
@@ -221,7 +221,7 @@ func (p *Provider) fill(ctx context.Context, t hub.Template, tmp, builder, passw
 		return nil
 	}
 	cfg.User, cfg.Password = builder, password
-	db, _ = p.openDB(ctx, cfg)
+	db = p.openDB(ctx, cfg)
 	if err := t.Build(ctx, db); err != nil {
 		_ = db.Close()
 		return err
