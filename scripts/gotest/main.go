@@ -1,5 +1,6 @@
 // gotest runs `go test` with the given arguments, shows what it shows, and ends with the totals: how many tests ran,
-// passed, failed and were skipped. It fails when go test fails, and also when nothing ran or something was skipped,
+// passed, failed and were skipped. What failed is shown once more before them, since a log is read from its end and
+// often only the end of it is kept. It fails when go test fails, and also when nothing ran or something was skipped,
 // because a test that did not run looks just like one that passed.
 //
 //	go run ./scripts/gotest ./...
@@ -39,6 +40,7 @@ func run(args []string) int {
 	}
 	totals, readErr := report(out, os.Stdout, verbose)
 	waitErr := cmd.Wait()
+	totals.again(os.Stdout)
 	fmt.Printf("\n%s in %s\n", totals, time.Since(began).Round(100*time.Millisecond))
 	switch {
 	case readErr != nil:
@@ -57,7 +59,36 @@ func run(args []string) int {
 }
 
 // totals count tests with their subtests, as -v prints them.
-type totals struct{ packages, passed, failed, skipped int }
+type totals struct {
+	packages, passed, failed, skipped int
+
+	failures []failure
+}
+
+// failure is a test that failed, or one (or a package, without a test) that never ended.
+type failure struct {
+	name  string
+	lines []string
+}
+
+// lastLines is how much of a failure is shown again; a crash prints every goroutine there was.
+const lastLines = 60
+
+// again shows the failures.
+func (t totals) again(out io.Writer) {
+	if len(t.failures) > 0 {
+		fmt.Fprintln(out, "\nWhat failed:")
+	}
+	for _, f := range t.failures {
+		fmt.Fprintf(out, "\n%s\n", f.name)
+		lines := f.lines
+		if len(lines) > lastLines {
+			fmt.Fprintf(out, "(the last %d of %d lines; all of them are above)\n", lastLines, len(lines))
+			lines = lines[len(lines)-lastLines:]
+		}
+		fmt.Fprint(out, strings.Join(lines, ""))
+	}
+}
 
 // String is the last line of the run.
 func (t totals) String() string {
@@ -75,6 +106,7 @@ func report(in io.Reader, out io.Writer, verbose bool) (totals, error) {
 	var sum totals
 	tests := map[string][]string{}    // package and test → its lines so far
 	packages := map[string][]string{} // package → what will be shown of it when it ends
+	explained := map[string]bool{}    // package → a test of it failed, or never ended
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -86,18 +118,27 @@ func report(in io.Reader, out io.Writer, verbose bool) (totals, error) {
 		key := e.Package + " " + e.Test
 		switch e.Action {
 		case "output", "build-output":
-			switch {
-			case e.Package == "":
+			if e.Package == "" {
 				fmt.Fprint(out, e.Output) // the compiler
-			case verbose || e.Test == "":
-				packages[e.Package] = append(packages[e.Package], e.Output)
-			default:
+				continue
+			}
+			if e.Test != "" {
 				tests[key] = append(tests[key], e.Output)
+			}
+			if verbose || e.Test == "" {
+				packages[e.Package] = append(packages[e.Package], e.Output)
 			}
 		case "pass", "fail", "skip":
 			sum.count(e)
-			if e.Action == "fail" {
-				packages[e.Package] = append(packages[e.Package], tests[key]...)
+			switch {
+			case e.Test == "" && e.Action == "fail" && !explained[e.Package]:
+				sum.failures = append(sum.failures, failure{e.Package, packages[e.Package]})
+			case e.Action == "fail" && e.Test != "":
+				explained[e.Package] = true
+				sum.failures = append(sum.failures, failure{key, tests[key]})
+				if !verbose {
+					packages[e.Package] = append(packages[e.Package], tests[key]...)
+				}
 			}
 			delete(tests, key)
 			if e.Test == "" {
@@ -107,10 +148,14 @@ func report(in io.Reader, out io.Writer, verbose bool) (totals, error) {
 		}
 	}
 	// What never ended (a binary crashed or timed out) has no verdict, yet its lines hold the reason.
-	for _, held := range []map[string][]string{tests, packages} {
-		for _, key := range slices.Sorted(maps.Keys(held)) {
-			show(out, held[key], true)
+	for _, key := range slices.Sorted(maps.Keys(tests)) {
+		sum.failures = append(sum.failures, failure{key, tests[key]})
+		if !verbose {
+			show(out, tests[key], true)
 		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(packages)) {
+		show(out, packages[key], true)
 	}
 	return sum, lines.Err()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
 )
@@ -22,6 +23,10 @@ const stream = `{"Action":"start","Package":"p"}
 go: a word of its own
 `
 
+// crash is a package that fails outside any test, with more lines than are told again.
+var crash = strings.Repeat(`{"Action":"output","Package":"s","Output":"goroutine\n"}`+"\n", 61) +
+	`{"Action":"fail","Package":"s"}` + "\n"
+
 func TestReport(t *testing.T) {
 	for _, c := range []struct {
 		verbose    bool
@@ -35,8 +40,8 @@ func TestReport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := (totals{packages: 1, passed: 1, failed: 1, skipped: 1}); sum != want {
-			t.Errorf("verbose %v: %v, want %v", c.verbose, sum, want)
+		if got, want := sum.String(), "1 tests passed, 1 failed, 1 skipped, in 1 packages"; got != want {
+			t.Errorf("verbose %v: %v, want %v", c.verbose, got, want)
 		}
 		for _, s := range c.has {
 			if !strings.Contains(out.String(), s) {
@@ -48,5 +53,36 @@ func TestReport(t *testing.T) {
 				t.Errorf("verbose %v: %q should not be in\n%s", c.verbose, s, out.String())
 			}
 		}
+	}
+}
+
+func TestFailuresAreToldAgain(t *testing.T) {
+	for _, verbose := range []bool{false, true} {
+		sum, err := report(strings.NewReader(stream+crash), io.Discard, verbose)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		sum.again(&out)
+		want := `
+What failed:
+
+p TestBad
+    a_test.go:2: the reason
+
+s
+(the last 60 of 61 lines; all of them are above)
+` + strings.Repeat("goroutine\n", 60) + `
+p TestHung
+panic: test timed out
+`
+		if out.String() != want {
+			t.Errorf("verbose %v: told\n%s\nwant\n%s", verbose, out.String(), want)
+		}
+	}
+	var none strings.Builder
+	totals{passed: 1}.again(&none)
+	if none.Len() > 0 {
+		t.Errorf("nothing failed, and it says %q", none.String())
 	}
 }
