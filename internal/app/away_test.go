@@ -42,7 +42,8 @@ func TestAClusterThatComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	failed := reaches(t, a, s.Request.ID, hub.Failed)
-	if f := failed.Failure; f.RetryAt == nil || f.Class != hub.ClassNetwork || f.Code != "ECONNREFUSED" {
+	// ECONNREFUSED, or 57P01 where a connection from before the halt is the first to be used and holds the server's farewell.
+	if f := failed.Failure; f.RetryAt == nil || f.Class != hub.ClassNetwork || f.Code != "ECONNREFUSED" && f.Code != "57P01" {
 		t.Fatalf("%+v", f)
 	}
 	stop()
