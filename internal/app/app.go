@@ -41,7 +41,8 @@ const (
 	readTimeout       = 30 * time.Second
 	writeTimeout      = 30 * time.Second
 	idleTimeout       = 2 * time.Minute
-	drainTime         = 10 * time.Second
+	drainTime         = 9 * time.Second // with leaveTime a stop ends within the promised ten seconds
+	leaveTime         = time.Second
 	maxHeaderBytes    = 64 << 10
 )
 
@@ -137,13 +138,18 @@ func (a *App) Run(ctx context.Context, told Listening) (err error) {
 	a.endAll() // event streams end; their clients come back by Last-Event-ID
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
+	work := make(chan error, 1)
+	go func() { work <- a.endWork(drain) }() // beside the calls: a client that dawdles must not use up the time of the jobs
 	for _, s := range servers {
 		if serr := s.Shutdown(drain); serr != nil {
-			err = errors.Join(err, serr, s.Close())
+			a.Log.Warn("calls that did not end in time were cut off", "waited", drainTime.String(), "error", serr)
+			err = errors.Join(err, s.Close())
 		}
 	}
 	err = errors.Join(err, a.streams.Wait(drain)) // the servers do not know their connections any more
-	return errors.Join(err, a.stop(drain))
+	err = errors.Join(err, <-work)
+	a.leave(drain)
+	return err
 }
 
 func (a *App) start(ctx context.Context) error {
@@ -172,8 +178,21 @@ func (a *App) start(ctx context.Context) error {
 }
 
 func (a *App) stop(ctx context.Context) error {
+	err := a.endWork(ctx)
+	a.leave(ctx)
+	return err
+}
+
+// endWork lets what runs finish and takes up nothing new. Calls may still come in and leave jobs for the next start.
+func (a *App) endWork(ctx context.Context) error {
 	a.endPool() // what no customer waits for ends first
 	err := a.Jobs.Stop(ctx)
+	a.Log.Info("no job runs any more")
+	return err
+}
+
+// leave ends what calls and jobs stand on, and this hub's membership.
+func (a *App) leave(ctx context.Context) {
 	if a.bridge != nil {
 		a.bridge.Stop()
 	}
@@ -182,9 +201,11 @@ func (a *App) stop(ctx context.Context) error {
 	}
 	a.endLine()
 	a.keeping.Wait()
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
-	return errors.Join(err, a.Service.Leave(leave))
+	if err := a.Service.Leave(leave); err != nil {
+		a.Log.Warn("this hub could not sign off; the others bury it when its heartbeat is ten seconds old", "error", err)
+	}
 }
 
 // Close ends what New opened, for an App that is not Run.

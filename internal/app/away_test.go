@@ -33,7 +33,7 @@ func TestAClusterThatComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, stop := serving(t, cfg)
+	a, stop := serving(t, cfg, slog.DiscardHandler)
 	if err := server.Halt(pgserver.Fast); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestAClusterThatComesBack(t *testing.T) {
 	if err := server.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a, _ = serving(t, cfg)
+	a, _ = serving(t, cfg, slog.DiscardHandler)
 	done := reaches(t, a, s.Request.ID, hub.Completed)
 	if done.Failure != nil {
 		t.Errorf("completed, but %+v", done.Failure)
@@ -78,9 +78,9 @@ func TestAClusterThatComesBack(t *testing.T) {
 }
 
 // serving runs a hub until stop is called or the test ends.
-func serving(t *testing.T, cfg *config.Config) (a *App, stop func()) {
+func serving(t *testing.T, cfg *config.Config, log slog.Handler) (a *App, stop func()) {
 	t.Helper()
-	a, err := New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+	a, err := New(t.Context(), cfg, slog.New(log), "test")
 	if err != nil {
 		t.Fatal(err)
 	}

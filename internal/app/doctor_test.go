@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -80,7 +81,7 @@ func TestDoctorSaysWhatGrants(t *testing.T) {
 			t.Errorf("after the SQL: %+v", c)
 		}
 	}
-	st, err := store.OpenPostgres(t.Context(), u.String(), store.Options{MaxConns: 2})
+	st, err := store.OpenPostgres(t.Context(), u.String(), store.Options{MaxConns: 2, ConnectTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,9 +54,6 @@ const (
 	sweepEvery  = 5 * time.Minute
 	tidyTimeout = 5 * time.Minute // of one scan; it waits for nobody but servers
 
-	drain = 8 * time.Second // what runs may finish; with letGo's two seconds a stop ends within the promised ten
-	grace = 5 * time.Second // and then the workers must have noticed that their context ended
-
 	keepDone      = time.Hour // completed jobs are worthless but for somebody who looks right now
 	keepDiscarded = 7 * 24 * time.Hour
 
@@ -92,10 +89,12 @@ type tuning struct {
 	// How often each queue looks for jobs that nobody announced: another process's on SQLite, retries that are due.
 	pollProvision, pollRest time.Duration
 	retry                   retryPolicy
-	drain                   time.Duration
+	// How long a stop lets what runs finish, and how long the workers have after that to notice that their context ended and to give back their
+	// leases, which takes two seconds at most.
+	drain, grace time.Duration
 }
 
-var inUse = tuning{pollProvision: time.Second, pollRest: 5 * time.Second, retry: pauses, drain: drain}
+var inUse = tuning{pollProvision: time.Second, pollRest: 5 * time.Second, retry: pauses, drain: 6 * time.Second, grace: 3 * time.Second}
 
 // New makes a client. It touches no database.
 func New(opt Options) (*Client, error) { return newClient(opt, inUse) }

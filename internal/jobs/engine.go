@@ -75,7 +75,7 @@ func (r *runner[T]) stop(ctx context.Context) error {
 	if err == nil || draining.Err() == nil {
 		return err
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace) // also when the caller has no more time
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.client.tuning.grace) // also when the caller has no more time
 	defer cancel()
 	return r.work.StopAndCancel(last)
 }

@@ -100,7 +100,7 @@ func (r *rig) options(instance string) Options {
 // quick is a tuning for tests: failures come back soon. Polling is a net only, as in use: a notice that comes in the instant of a start, before
 // River listens, is found by it.
 var quick = tuning{
-	pollProvision: 3 * time.Second, pollRest: 3 * time.Second, drain: 50 * time.Millisecond,
+	pollProvision: 3 * time.Second, pollRest: 3 * time.Second, drain: 50 * time.Millisecond, grace: patience,
 	retry: retryPolicy{"provision": {time.Millisecond, time.Millisecond}, "mail": {time.Millisecond, time.Millisecond}, "cleanup": {time.Millisecond, time.Millisecond}, "retry": {time.Millisecond, time.Millisecond}},
 }
 
