@@ -114,6 +114,10 @@ func TestBridgeManyStartsAndStops(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	warm, forget := watch(there, "warm")
+	defer forget()
+	here.Publish("warm") // the first message waits for a connection, for which a stop has no time
+	signalled(t, warm, "the other hub, the first time,")
 	here.Publish("x")
 	bridge.Stop() // sends what is pending
 	signalled(t, ch, "the other hub")

@@ -229,7 +229,11 @@ func TestZombieWritesNothing(t *testing.T) {
 			})
 			ended := make(chan error, 1)
 			go func() { ended <- slow.Provision(t.Context(), q.ID) }()
-			<-asleep
+			select {
+			case <-asleep:
+			case err := <-ended:
+				t.Fatalf("it ended before %s: %v", step, err)
+			}
 			r.TenantDB.Before(nil)
 			heir := r.Another(fmt.Sprintf("ins_heir%d", i), "slow home") // the same data directory: the slow one cannot be alive
 			fine(t, heir.Beat(t.Context()))

@@ -3,7 +3,6 @@ package hub_test
 import (
 	"context"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -147,13 +146,18 @@ func TestSetupLinkOnce(t *testing.T) {
 		_, err = r.SetUp(t.Context(), token, hub.NewOperator{Email: "x", Password: "short"})
 		equal(t, "wrong fields", fieldsOf(t, err)[:2], []string{"email INVALID_EMAIL_FORMAT", "name MISSING_FIELD"})
 		if r.Real.Engine() == "postgres" { // SQLite lets in one writer at a time anyway; here two shall be past the look before either writes
-			var two sync.WaitGroup
-			two.Add(2)
+			two := make(chan struct{})
 			var seen atomic.Int32
 			r.Store.OnSetupValid(func() {
-				if seen.Add(1) <= 2 {
-					two.Done()
-					two.Wait()
+				switch seen.Add(1) {
+				case 1:
+					select {
+					case <-two:
+					case <-time.After(time.Minute):
+						t.Error("nobody else comes past the look")
+					}
+				case 2:
+					close(two)
 				}
 			})
 		}

@@ -19,17 +19,24 @@ import (
 // A hub says that it lives before it works, and looks for dead ones before Start returns.
 func TestStartBeatsThenReaps(t *testing.T) {
 	onEngines(t, func(t *testing.T, r *rig) {
-		var calls []string
+		calls := make(chan string, 2) // only the first two: later ones come from two loops, in any order
+		called := func(what string) error {
+			select {
+			case calls <- what:
+			default:
+			}
+			return nil
+		}
 		c := newTest(t, r.options("a"), quick, &worker{
-			beat:      func() error { calls = append(calls, "beat"); return nil },
-			reap:      func() error { calls = append(calls, "reap"); return nil },
+			beat:      func() error { return called("beat") },
+			reap:      func() error { return called("reap") },
 			provision: func(context.Context, string) error { return nil },
 		})
 		noError(t, c.Start(t.Context()))
-		noError(t, c.Stop(t.Context())) // ends the loops, so that calls is ours again
-		if got := strings.Join(calls[:2], " "); got != "beat reap" {
+		if got := receive(t, calls, "a beat") + " " + receive(t, calls, "a look for the dead"); got != "beat reap" {
 			t.Errorf("called %s", got)
 		}
+		noError(t, c.Stop(t.Context()))
 	})
 }
 

@@ -53,7 +53,7 @@ func TestMigrateTogether(t *testing.T) {
 		"postgres": func(t *testing.T) func() *store.Store {
 			url := testkit.Postgres(t)
 			return func() *store.Store {
-				s, err := store.OpenPostgres(t.Context(), url, store.Options{MaxConns: 3})
+				s, err := store.OpenPostgres(t.Context(), url, store.Options{MaxConns: 3, ConnectTimeout: patient})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -209,7 +209,11 @@ func TestDeadlockIsRunAgain(t *testing.T) {
 				}
 				if runs[i] == 1 { // both hold one before either asks for the other
 					close(held[i])
-					<-held[1-i]
+					select {
+					case <-held[1-i]:
+					case <-ctx.Done():
+						return ctx.Err()
+					}
 				}
 				_, err := tx.LockRequest(ctx, fmt.Sprintf("req_%d", 1-i))
 				return err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/store"
@@ -16,6 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
+
+// patient is a time for connecting that a busy machine keeps, for tests that are not about outages.
+const patient = time.Minute
 
 // engines open an empty, migrated store.
 var engines = map[string]func(testing.TB) *store.Store{"sqlite": openSQLite, "postgres": openPostgres}
@@ -81,7 +85,7 @@ func openPostgres(t testing.TB) *store.Store {
 
 func migrate(url string) error {
 	ctx := context.Background()
-	s, err := store.OpenPostgres(ctx, url, store.Options{})
+	s, err := store.OpenPostgres(ctx, url, store.Options{ConnectTimeout: patient})
 	if err != nil {
 		return err
 	}
@@ -90,7 +94,7 @@ func migrate(url string) error {
 
 func postgresAt(t testing.TB, url string) *store.Store {
 	t.Helper()
-	s, err := store.OpenPostgres(t.Context(), url, store.Options{})
+	s, err := store.OpenPostgres(t.Context(), url, store.Options{ConnectTimeout: patient})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,13 +72,13 @@ func SQLite(t testing.TB) *store.Store {
 func Postgres(t testing.TB) *store.Store {
 	t.Helper()
 	url := testkit.PostgresFrom(t, "the hub's schema", func(url string) error {
-		s, err := store.OpenPostgres(context.Background(), url, store.Options{})
+		s, err := store.OpenPostgres(context.Background(), url, store.Options{ConnectTimeout: patience})
 		if err != nil {
 			return err
 		}
 		return errors.Join(s.Migrate(context.Background()), s.Close())
 	})
-	return closing(t)(store.OpenPostgres(t.Context(), url, store.Options{}))
+	return closing(t)(store.OpenPostgres(t.Context(), url, store.Options{ConnectTimeout: patience}))
 }
 
 func closing(t testing.TB) func(*store.Store, error) *store.Store {

@@ -131,8 +131,9 @@ func (s *Server) Resume(ctx context.Context) error {
 			return err
 		}
 		err := s.ready(ctx)
-		// After a crash the last children of the old server need a moment to notice and go.
-		if err == nil || !strings.Contains(s.Log(), "pre-existing shared memory block") {
+		// After a crash the last children of the old server need a moment to notice and go; and meanwhile somebody may use the port, which
+		// looked free to them.
+		if log := s.Log(); err == nil || !strings.Contains(log, "pre-existing shared memory block") && !strings.Contains(log, "Address already in use") {
 			return err
 		}
 		if err := s.Halt(Crash); err != nil {
