@@ -37,7 +37,8 @@ type Result struct {
 
 	// Of a run on Postgres.
 	KillsByHalf map[string]int `json:"kills_by_half_made,omitempty"` // kills after which something half made of that kind was on the cluster
-	SettledMS   int64          `json:"settled_ms,omitempty"`         // from the last start until nothing was on the cluster that belongs to nobody
+	GoneMS      int64          `json:"leftovers_gone_ms,omitempty"`  // from the last start until nothing was left of what the last kill left
+	SettledMS   int64          `json:"settled_ms,omitempty"`         // from the last start until all were ready and nothing was on the cluster that belongs to nobody
 }
 
 // What is asked of the kills themselves; fewer kills than enoughKills cannot be asked to meet every state.
@@ -83,21 +84,43 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 	if err != nil {
 		return res, err
 	}
-	begun := time.Now()
-	if err := v.drain(ctx, l, res); err != nil {
+	if err := v.atRest(ctx, l, res); err != nil {
 		return res, err
-	}
-	res.DrainMS = time.Since(begun).Milliseconds()
-	if v.cluster != nil {
-		if err := v.settle(ctx, res); err != nil {
-			return res, err
-		}
 	}
 	if err := v.judge(ctx, l, judge, res); err != nil {
 		return res, err
 	}
 	res.demands(o)
 	return res, nil
+}
+
+// atRest waits until everybody is ready and, on Postgres, what the last kill left is gone.
+func (v *victim) atRest(ctx context.Context, l *load, res *Result) error {
+	begun := time.Now()
+	watch, stop := context.WithCancel(ctx)
+	defer stop()
+	watched := make(chan leftovers, 1)
+	if v.cluster != nil {
+		go func() { watched <- v.leftovers(watch) }()
+	}
+	err := v.drain(ctx, l, res)
+	res.DrainMS = time.Since(begun).Milliseconds()
+	if v.cluster == nil {
+		return err
+	}
+	if err != nil {
+		stop()
+	}
+	left := <-watched
+	if err = errors.Join(err, left.err); err != nil {
+		return err
+	}
+	res.GoneMS = left.took.Milliseconds()
+	res.Orphans += len(left.kept)
+	for _, f := range left.kept {
+		res.Violate("%s after the last start: %s", goneWithin, f)
+	}
+	return v.settle(ctx, res)
 }
 
 // prepare makes the place, the catalog and, where wanted, the Postgres, and starts the hub for the first time.
