@@ -227,10 +227,11 @@ func TestApplyWaitsForALockWithoutStandingInTheWay(t *testing.T) {
 			}
 			s := migration("core/0002_column", "ALTER TABLE effects ADD COLUMN IF NOT EXISTS m INTEGER")
 			s.Source.NoTransaction = loose
-			done := make(chan error)
+			done := make(chan error, 1)
 			go func() { done <- newDB().Apply(t.Context(), db, hub.Postgres, s) }()
 			waits := map[string]bool{} // by when they began: with the second it has stepped back once
 			for len(waits) < 2 {
+				stillAtIt(t, done)
 				var since sql.NullString
 				err := db.QueryRowContext(t.Context(), "SELECT max(waitstart)::text FROM pg_locks WHERE NOT granted AND relation = 'effects'::regclass").Scan(&since)
 				if err != nil {

@@ -79,9 +79,10 @@ func TestAnIndexIsTakenUp(t *testing.T) {
 	}
 	s := migration("core/0002_index", "CREATE INDEX CONCURRENTLY IF NOT EXISTS effects_n ON effects (n)")
 	s.Source.NoTransaction = true
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() { done <- newDB().Apply(t.Context(), db, hub.Postgres, s) }()
 	for ended := 0; ended == 0; {
+		stillAtIt(t, done)
 		ended = count(t, db, `SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock' AND starts_with(query, 'CREATE INDEX')`)
 	}

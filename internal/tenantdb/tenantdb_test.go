@@ -28,7 +28,9 @@ type engine struct {
 
 var engines = []engine{
 	{"sqlite", hub.SQLite, "sqlite", func(t *testing.T) string {
-		return "file:" + filepath.Join(t.TempDir(), "tenant.db") + "?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=journal_mode(WAL)"
+		dsn := "file:" + filepath.Join(t.TempDir(), "tenant.db") + "?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"
+		exec(t, opened(t, "sqlite", dsn), "PRAGMA journal_mode = WAL") // stays with the file; of two who switch at once one is told at once that it is locked
+		return dsn
 	}},
 	{"postgres", hub.Postgres, "pgx", func(t *testing.T) string { return testkit.Postgres(t) }},
 }
@@ -94,6 +96,16 @@ func wantFault(t *testing.T, err error, class hub.Class, file string, line int) 
 func wantRefusal(t *testing.T, err error, class hub.Class, file string, line int) {
 	t.Helper()
 	_ = wantFault(t, err, class, file, line)
+}
+
+// stillAtIt ends a test that watches for something which what has ended cannot do any more.
+func stillAtIt(t *testing.T, done <-chan error) {
+	t.Helper()
+	select {
+	case err := <-done:
+		t.Fatalf("it ended before it was seen to wait: %v", err)
+	default:
+	}
 }
 
 func count(t *testing.T, db *sql.DB, query string) int {
