@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +124,27 @@ func TestServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("a port that somebody has taken", func(t *testing.T) {
+		if err := s.Halt(Immediate); err != nil {
+			t.Fatal(err)
+		}
+		thief, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.start(ctx); err == nil || !strings.Contains(err.Error(), portTaken) {
+			t.Errorf("a new server has to be told, to take another: %v", err)
+		}
+		if err := s.Halt(Crash); err != nil {
+			t.Error(err)
+		}
+		if err := thief.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := s.Resume(ctx); err != nil {
+			t.Fatalf("with its old port free again: %v", err)
+		}
+	})
 	t.Run("template", func(t *testing.T) { testTemplate(t, s) })
 	t.Run("sweep", func(t *testing.T) {
 		for _, name := range []string{"kitshub_test_s000_old", "kitshub_tpl_s000_old", "somebody_elses"} {
@@ -210,7 +233,7 @@ func TestServerDiesWithItsProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

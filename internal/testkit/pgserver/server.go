@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -122,18 +123,28 @@ func (s *Server) Stop() error {
 // Halt stops the server but keeps its data and its port for Resume: the database is gone, as in an outage.
 func (s *Server) Halt(how Signal) error { return s.tell("stop " + string(how)) }
 
-// Resume starts a halted server again on its old port.
+// Resume starts a halted server again on its old port. Meanwhile somebody may use it, to whom it looked free; then he is waited for.
 func (s *Server) Resume(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	return s.start(ctx, oldChildren, portTaken)
+}
+
+// What the server says in its log when it cannot start for a reason that passes.
+const (
+	oldChildren = "pre-existing shared memory block" // after a crash the last of them need a moment to notice and go
+	portTaken   = "Address already in use"
+)
+
+// start starts the server on its port, again and again while it does not start for one of these reasons.
+func (s *Server) start(ctx context.Context, passing ...string) error {
 	for {
 		if err := s.tell("start " + strconv.Itoa(s.port)); err != nil {
 			return err
 		}
 		err := s.ready(ctx)
-		// After a crash the last children of the old server need a moment to notice and go; and meanwhile somebody may use the port, which
-		// looked free to them.
-		if log := s.Log(); err == nil || !strings.Contains(log, "pre-existing shared memory block") && !strings.Contains(log, "Address already in use") {
+		log := s.Log()
+		if err == nil || !slices.ContainsFunc(passing, func(reason string) bool { return strings.Contains(log, reason) }) {
 			return err
 		}
 		if err := s.Halt(Crash); err != nil {
@@ -246,7 +257,7 @@ func (s *Server) startOnFreePort(ctx context.Context, password string) error {
 			Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), RawQuery: "sslmode=disable",
 		}
 		s.URL = u.String()
-		if last = s.Resume(ctx); last == nil {
+		if last = s.start(ctx); last == nil {
 			return nil
 		}
 		if err := s.Halt(Immediate); err != nil {
