@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,8 +27,8 @@ type Options struct {
 
 // How long a hub may take until it is ready, and to end after SIGTERM; beyond that something is wrong.
 const (
-	readyWithin = 30 * time.Second
-	stopWithin  = 20 * time.Second
+	readyWithin = 2 * time.Minute
+	stopWithin  = time.Minute
 	readyTick   = 3 * time.Millisecond
 	keptLog     = 8 << 10
 )
@@ -70,6 +69,9 @@ func Start(ctx context.Context, o Options) (*Hub, error) {
 	return h, nil
 }
 
+// PatientConnect lets a hub connect to its own Postgres on a machine that does much else at once, where the default is too short now and then.
+const PatientConnect = "DATABASE_CONNECT_TIMEOUT=1m"
+
 // Environ is the environment of a hub of one's own: nothing of the caller's but what every program needs.
 func (o Options) Environ() []string {
 	var env []string
@@ -78,7 +80,7 @@ func (o Options) Environ() []string {
 			env = append(env, name+"="+v)
 		}
 	}
-	env = append(env, "APP_ENV=development", "DATA_DIR="+o.DataDir, "LISTEN_ADDR="+o.Listen, "RATE_LIMITS=off", "LOG_LEVEL=warn")
+	env = append(env, "APP_ENV=development", "DATA_DIR="+o.DataDir, "LISTEN_ADDR="+o.Listen, "RATE_LIMITS=off", "LOG_LEVEL=warn", PatientConnect)
 	return append(env, o.Env...)
 }
 
@@ -166,15 +168,6 @@ func (o Options) Command(ctx context.Context, stdin string, args ...string) ([]b
 		return out, fmt.Errorf("%s %s: %w\n%s", filepath.Base(o.Binary), strings.Join(args, " "), err, talk.String())
 	}
 	return out, nil
-}
-
-// FreeAddr asks the kernel for a free loopback port.
-func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
-	if err != nil {
-		return "", fmt.Errorf("a free port: %w", err)
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // tail keeps the end of what is written to it.
