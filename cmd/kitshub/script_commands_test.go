@@ -370,6 +370,7 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
 	}
+	cmd.Env = append(cmd.Env, drive.PatientConnect)
 	cmd.Env = append(cmd.Env, filepath.SplitList(ts.Getenv("WITH"))...) // further variables, NAME=value:NAME=value
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	err = cmd.Run()

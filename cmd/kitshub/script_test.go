@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -64,6 +65,8 @@ func hubEnv(env *testscript.Env, engine, server string) error {
 	env.Setenv("HUB", "http://"+listen)
 	env.Setenv("RATE_LIMITS", "off")
 	env.Setenv("LOG_LEVEL", "warn")
+	name, value, _ := strings.Cut(drive.PatientConnect, "=")
+	env.Setenv(name, value)
 	env.Setenv("TMPDIR", os.TempDir())
 	if engine == "postgres" {
 		home, err := pgserver.CreateHome(context.Background(), server)

@@ -385,11 +385,13 @@ func TestTwoHubsShareTheWorkOnPostgres(t *testing.T) {
 	for i, up := range ups {
 		all.Go(func() {
 			d := hubs[i%2]
-			if s, err := d.public.Await(t.Context(), up.StatusToken, (*drive.Status).Ended); err != nil || s.Status != "completed" {
+			ctx, cancel := context.WithTimeout(t.Context(), scriptPatience)
+			defer cancel()
+			if s, err := d.public.Await(ctx, up.StatusToken, (*drive.Status).Ended); err != nil || s.Status != "completed" {
 				t.Errorf("%s is %+v, %v", up.Request.ID, s, err)
 				return
 			}
-			conn, err := hubs[(i+1)%2].public.Reveal(t.Context(), up.StatusToken)
+			conn, err := hubs[(i+1)%2].public.Reveal(ctx, up.StatusToken)
 			if err != nil {
 				t.Error(err)
 				return
