@@ -408,8 +408,13 @@ func TestTrialsAtOnce(t *testing.T) {
 	for range 4 {
 		wg.Go(func() { r.as("POST", "/api/v1/connections/test", deaf).refused(422, "CONNECTION_FAILED") })
 	}
-	for range 4 {
-		<-came
+	over := time.After(patience)
+	for n := range 4 {
+		select {
+		case <-came:
+		case <-over:
+			t.Fatalf("%d of 4 were tried", n)
+		}
 	}
 	p := r.as("POST", "/api/v1/connections/test", deaf).refused(429, "RATE_LIMITED")
 	for name, want := range map[string]string{"Retry-After": "2", "RateLimit-Policy": `"concurrent";q=4;qu="concurrent-requests"`, "RateLimit": `"concurrent";r=0;t=2`} {

@@ -156,7 +156,9 @@ func (r *rig) call(method, path string, body any, headers ...string) reply {
 		ok(r.t, err)
 		src, typed = bytes.NewReader(raw), true
 	}
-	req, err := http.NewRequestWithContext(r.t.Context(), method, r.URL+path, src)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, r.URL+path, src)
 	ok(r.t, err)
 	if typed {
 		req.Header.Set("Content-Type", "application/json")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestOnboarding(t *testing.T) {
@@ -103,12 +104,16 @@ func TestLookupTellsNobody(t *testing.T) {
 	r.call("POST", "/api/v1/status/lookup", obj{"email": 1}).refused(400, "INVALID_EMAIL_FORMAT")
 	r.call("POST", "/api/v1/status/lookup", obj{}).refused(400, "MISSING_EMAIL")
 	r.work()
-	for {
-		l := <-r.mails
-		if l.Kind == "link" {
-			token := l.StatusURL[strings.LastIndex(l.StatusURL, "/")+1:]
-			r.call("GET", "/api/v1/status", nil, bearer(token)).want(200).equal("status", "pending")
-			return
+	for over := time.After(patience); ; {
+		select {
+		case l := <-r.mails:
+			if l.Kind == "link" {
+				token := l.StatusURL[strings.LastIndex(l.StatusURL, "/")+1:]
+				r.call("GET", "/api/v1/status", nil, bearer(token)).want(200).equal("status", "pending")
+				return
+			}
+		case <-over:
+			t.Fatal("no mail has the link")
 		}
 	}
 }
