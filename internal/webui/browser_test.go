@@ -88,6 +88,18 @@ func value[T any](w *window, expression string) T {
 	return v
 }
 
+// complaint waits for the browser to complain.
+func (w *window) complaint() string {
+	w.t.Helper()
+	select {
+	case s := <-w.bad:
+		return s
+	case <-time.After(patience):
+		w.t.Fatal("the browser complains of nothing")
+		return ""
+	}
+}
+
 // quiet fails if the browser complained.
 func (w *window) quiet() {
 	w.t.Helper()
@@ -145,7 +157,7 @@ func TestSignUpInABrowser(t *testing.T) {
 
 	w.follow(chromedp.Click("main .button.big"))
 	w.until(`document.activeElement.matches('[role=alert]') && document.querySelector("#f-email").value === "joerg@mueller"`)
-	<-w.bad // the browser notes the answer 422, and nothing else
+	w.complaint() // the browser notes the answer 422, and nothing else
 	w.quiet()
 	w.follow(chromedp.Clear("input#f-email"), chromedp.SendKeys("input#f-email", "joerg@mueller.example"), chromedp.Click("main .button.big"))
 
@@ -183,13 +195,8 @@ func TestSignUpInABrowser(t *testing.T) {
 
 	// The proof that a breach of the policy would have been seen.
 	value[bool](w, `document.body.insertAdjacentHTML("beforeend", "<p style='color:red'>x</p>"), true`)
-	select {
-	case s := <-w.bad:
-		if !strings.Contains(s, "Content Security Policy") {
-			t.Errorf("the browser says: %s", s)
-		}
-	case <-time.After(patience):
-		t.Error("a breach of the policy went unseen")
+	if s := w.complaint(); !strings.Contains(s, "Content Security Policy") {
+		t.Errorf("the browser says: %s", s)
 	}
 }
 
@@ -234,8 +241,8 @@ func TestConsoleInABrowser(t *testing.T) {
 			}
 		}
 	}
-	<-w.bad // the browser notes the answers 422 to what was wrong, and nothing else
-	<-w.bad
+	w.complaint() // the browser notes the answers 422 to what was wrong, and nothing else
+	w.complaint()
 	w.quiet()
 
 	w.do(chromedp.Navigate(r.URL + "/forecast"))

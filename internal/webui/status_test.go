@@ -104,8 +104,14 @@ func TestPlaceInLine(t *testing.T) {
 		t.Errorf("first: %s", text(html))
 	}
 	r.signUp("c@example.com", "Urgent", "enterprise")
-	if html, _ := next(); !strings.Contains(html, "2 companies are ahead of you.") {
-		t.Errorf("after an urgent one: %s", text(html))
+	for last := false; !last; { // the same place with another forecast may come before
+		var html string
+		if html, last = next(); strings.Contains(html, "2 companies are ahead of you.") {
+			break
+		}
+		if last || !strings.Contains(html, "1 company is ahead of you.") {
+			t.Fatalf("after an urgent one: %s", text(html))
+		}
 	}
 	v.get("/status/" + s.StatusToken).has("2 companies are ahead of you.").hasNot("A company with a higher plan") // it is news, not a state
 }

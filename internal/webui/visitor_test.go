@@ -46,8 +46,10 @@ type page struct {
 
 func (v *visitor) do(req *http.Request) page {
 	v.t.Helper()
+	ctx, cancel := context.WithTimeout(req.Context(), patience)
+	defer cancel()
 	req.Header.Set("Accept", "text/html,*/*")
-	res, err := v.client.Do(req)
+	res, err := v.client.Do(req.WithContext(ctx))
 	ok(v.t, err)
 	defer func() { ok(v.t, res.Body.Close()) }()
 	b, err := io.ReadAll(res.Body)
