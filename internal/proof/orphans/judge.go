@@ -17,8 +17,8 @@ import (
 	"github.com/kitshub/kitshub/internal/proof/pgkit"
 )
 
-// rest starts the hub a last time and waits until nothing is on its way: no request, no member of the pool, nothing that is to be removed. What
-// the census finds then is what the hub did not put right by itself.
+// rest starts the hub a last time and waits until nothing is on its way: no request, no member of the pool, none that is still to be begun, nothing
+// that is to be removed. What the census finds then is what the hub did not put right by itself.
 func (r *run) rest(ctx context.Context) error {
 	begun := time.Now()
 	if err := r.start(ctx); err != nil {
@@ -70,7 +70,7 @@ func (r *run) atRest(ctx context.Context, client *drive.Client) (bool, error) {
 	err := r.world.Hub.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM requests WHERE state NOT IN ('completed', 'cancelled')) +
 		(SELECT count(*) FROM tenants WHERE state = 'offboarding') + (SELECT count(*) FROM pool_members WHERE state <> 'ready'),
 		(SELECT count(*) FROM pool_members WHERE state = 'ready')`).Scan(&busy, &ready)
-	return err == nil && busy == 0 && ready > 0, err
+	return err == nil && busy == 0 && ready == r.pool*len(plans(nil)), err
 }
 
 // underWay names what does not come to rest.

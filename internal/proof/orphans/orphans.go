@@ -54,7 +54,7 @@ type Result struct {
 }
 
 const (
-	restBase   = 60 * time.Second
+	restBase   = 3 * time.Minute
 	restEach   = time.Second // for each customer's database that is still to be dropped or finished
 	aimWithin  = 5 * time.Second
 	lateAtMost = 8 * time.Millisecond // from what was aimed at to the kill
@@ -90,6 +90,7 @@ type run struct {
 	world *pgkit.World
 	hub   *drive.Hub
 	life  int
+	pool  int // how many members of each plan the hub that was started last shall hold
 	rand  *rand.Rand
 
 	customers []*pgkit.Customer
@@ -144,7 +145,8 @@ func Run(ctx context.Context, o check.Options) (_ *Result, err error) {
 
 // settings are those of the life that begins.
 func (r *run) settings() []string {
-	env := []string{"TENANT_POOL_SIZE=" + strconv.Itoa(1+r.rand.IntN(poolAtMost))}
+	r.pool = 1 + r.rand.IntN(poolAtMost)
+	env := []string{"TENANT_POOL_SIZE=" + strconv.Itoa(r.pool)}
 	if r.catalog() == 1 {
 		env = append(env, "CATALOG_DIR="+r.world.Path("catalog-1"))
 	}
