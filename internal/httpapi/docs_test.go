@@ -15,7 +15,7 @@ import (
 // DOCS_SCREENSHOT names a file for who wants to look at it.
 func TestDocsInABrowser(t *testing.T) {
 	r := newRig(t)
-	ctx, cancel := context.WithTimeout(browser.Tab(t), patience)
+	ctx, cancel := context.WithTimeout(browser.Tab(t), 3*patience)
 	defer cancel()
 	console := chromedp.Console(ctx)
 	ok(t, chromedp.Do(ctx,
