@@ -54,7 +54,8 @@ func (p *base) furnish(ctx context.Context, db *sql.DB, who whose) error {
 		var sql []string
 		if mayMakeRoles && missing != "" {
 			for role := range strings.SplitSeq(missing, ",") {
-				sql = append(sql, provider.CompatRoleSQL(role))
+				// They are the whole server's, so another hub, or this one in another database, may make them at this moment.
+				sql = append(sql, `DO $do$ BEGIN `+provider.CompatRoleSQL(role)+`; EXCEPTION WHEN duplicate_object THEN NULL; END $do$`)
 			}
 			missing = ""
 		}

@@ -11,9 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/kitshub/kitshub/internal/hub"
+	"github.com/kitshub/kitshub/internal/provider"
+	"github.com/kitshub/kitshub/internal/testkit/pgserver"
 )
 
 const ref = "abcdefghijklmnopqrst"
@@ -37,11 +40,13 @@ func fields(change map[string]string) map[string]string {
 	return f
 }
 
-// asSupabase furnishes a database as a new project is: roles, schemas and functions of Supabase's, and rights for what postgres makes.
+// asSupabase furnishes a database as a new project is: roles, schemas and functions of Supabase's, and rights for what postgres makes. The roles are
+// the whole server's, on which other packages' tests are at work: with the hub's mark they serve those, too, whoever comes first.
 func (g *ground) asSupabase() {
 	g.t.Helper()
 	g.su(`DO $$ DECLARE r text; BEGIN FOREACH r IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
-			BEGIN EXECUTE format('CREATE ROLE %I NOLOGIN', r); EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END; END LOOP; END $$;
+			BEGIN EXECUTE format('CREATE ROLE %I NOLOGIN', r); EXECUTE format('COMMENT ON ROLE %I IS %L', r, '` + provider.CompatMark + `');
+			EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END; END LOOP; END $$;
 		CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY, email text);
 		CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$ SELECT coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''),
 			nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
@@ -133,6 +138,53 @@ func TestStandInForSupabase(t *testing.T) {
 	drop(t, p, x)
 }
 
+// The roles are the whole server's. One that another hub makes between the look and the making is as good.
+func TestRolesThatSomebodyMakesMeanwhile(t *testing.T) {
+	t.Parallel()
+	server, err := pgserver.Start(t.Context(), pgserver.Options{}) // on the others' the roles are there
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	exec(t, server.URL, `CREATE DATABASE theirs`)
+	address, err := pgserver.WithDatabase(server.URL, "theirs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := manual()
+	x := bring(t, p, "ten_1", conn(address))
+	other, err := pgx.Connect(t.Context(), server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := other.Exec(t.Context(), `BEGIN; LOCK TABLE pg_authid IN SHARE MODE; `+provider.CompatRoleSQL("anon")+`; `+provider.CompatRoleSQL("service_role")); err != nil {
+		t.Fatal(err)
+	}
+	made := make(chan error, 1)
+	go func() { made <- p.Create(t.Context(), x.Backend, x.Credentials, noTemplate) }()
+	for waits := false; !waits; { // it has looked, and has not made them yet
+		select {
+		case err := <-made:
+			t.Fatalf("it did not wait for the other: %v", err)
+		default:
+		}
+		if err := other.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'pg_authid'::regclass)`).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := other.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-made; err != nil {
+		t.Error(err)
+	}
+}
+
 // Without IPv6 the project is reached by its region's pooler: by that of its clusters which knows it.
 func TestSupabaseByThePooler(t *testing.T) {
 	t.Parallel()
@@ -181,6 +233,7 @@ func TestSupabaseThatSwallows(t *testing.T) {
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("it took %s", took)
 	}
+	delete(n.absent, "aws-0-eu-central-1.pooler.supabase.com") // so that the trial itself has the time that a busy machine needs
 	n.put("aws-1-eu-central-1.pooler.supabase.com", g.project("postgres."+ref))
 	bring(t, NewSupabase(n.dialer(), nil), "ten_1", fields(nil))
 }
