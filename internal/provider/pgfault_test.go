@@ -62,12 +62,6 @@ func TestConnectionsThatFail(t *testing.T) {
 			_ = tls.Server(c, cfg).HandshakeContext(context.Background())
 		}
 	}
-	shut, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := shut.Addr().String()
-	_ = shut.Close()
 	for name, c := range map[string]struct {
 		address, sslmode string
 		class            hub.Class
@@ -78,7 +72,7 @@ func TestConnectionsThatFail(t *testing.T) {
 		"it wants a certificate of ours":    {answering(t, encrypted(tls.RequireAnyClientCert)), "require", hub.ClassAuth, "TLS"},
 		"it says yes and speaks plain":      {answering(t, say("Sno TLS at all")), "require", hub.ClassAuth, "TLS"},
 		"it hangs up":                       {answering(t, func(net.Conn) {}), "require", hub.ClassNetwork, ""},
-		"nobody listens":                    {nobody, "require", hub.ClassNetwork, "ECONNREFUSED"},
+		"nobody listens":                    {providertest.Nobody(t), "require", hub.ClassNetwork, "ECONNREFUSED"},
 		"a name like tls that nobody knows": {"tls.invalid:5432", "disable", hub.ClassNetwork, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

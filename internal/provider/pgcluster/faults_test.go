@@ -26,12 +26,7 @@ func TestBadDaysOfACluster(t *testing.T) {
 		change(u)
 		return r.provider(func(c *Config) { c.AdminURL = u.String() })
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := l.Addr().String()
-	_ = l.Close()
+	nobody := providertest.Nobody(t)
 	good := r.provider()
 	x := r.plan(good, "ten_1")
 	for what, c := range map[string]struct {

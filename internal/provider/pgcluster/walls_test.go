@@ -193,6 +193,8 @@ func TestDDLStepsBackFromLocks(t *testing.T) {
 	r := newRig(t)
 	p := r.provider()
 	x := r.create(p, "ten_1", things)
+	watcher := r.connect(r.super) // one for all looks: to connect takes longer on a busy machine than a wait lasts
+	defer func() { _ = watcher.Close(context.Background()) }()
 	for what, c := range map[string]struct {
 		holds string
 		act   func() error
@@ -206,10 +208,18 @@ func TestDDLStepsBackFromLocks(t *testing.T) {
 		if _, err := holder.Exec(t.Context(), `BEGIN; `+c.holds); err != nil {
 			t.Fatal(err)
 		}
-		done := make(chan error)
+		done := make(chan error, 1)
 		go func() { done <- c.act() }()
 		for waits := map[string]bool{}; len(waits) < 2; { // by when they began: with the second it has stepped back once
-			since := one[string](r, `SELECT coalesce(max(waitstart)::text, '') FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND usename = $1`, r.role)
+			select {
+			case err := <-done:
+				t.Fatalf("%s: it ended before it was seen to wait twice: %v", what, err)
+			default:
+			}
+			var since string
+			if err := watcher.QueryRow(t.Context(), `SELECT coalesce(max(waitstart)::text, '') FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND usename = $1`, r.role).Scan(&since); err != nil {
+				t.Fatal(err)
+			}
 			if since != "" {
 				waits[since] = true
 			}

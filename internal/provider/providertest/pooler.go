@@ -18,6 +18,7 @@ func Listen(t testing.TB, serve func(net.Conn)) string {
 	}
 	var wg sync.WaitGroup
 	conns := map[net.Conn]bool{}
+	over := false
 	var mu sync.Mutex
 	wg.Go(func() {
 		for {
@@ -27,6 +28,9 @@ func Listen(t testing.TB, serve func(net.Conn)) string {
 			}
 			mu.Lock()
 			conns[c] = true
+			if over { // it came while the test ended: nobody else would close it
+				_ = c.Close()
+			}
 			mu.Unlock()
 			wg.Go(func() { serve(c); _ = c.Close() })
 		}
@@ -34,6 +38,7 @@ func Listen(t testing.TB, serve func(net.Conn)) string {
 	t.Cleanup(func() {
 		_ = l.Close()
 		mu.Lock()
+		over = true
 		for c := range conns {
 			_ = c.Close()
 		}
