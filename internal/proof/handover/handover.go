@@ -79,8 +79,8 @@ const (
 	fewestRounds = 3
 	mostRounds   = 20
 
-	readyWithin = 30 * time.Second
-	fillWithin  = 2 * time.Minute
+	readyWithin = 2 * time.Minute
+	fillWithin  = 4 * time.Minute
 )
 
 // Run has o.N customers sign up, after a number of rounds of the database work that follows from it.

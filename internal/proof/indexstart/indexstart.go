@@ -39,8 +39,8 @@ type Result struct {
 
 const (
 	starts    = 3
-	asked     = 200 // customers with a token
-	askWithin = time.Minute
+	asked     = 200             // customers with a token
+	askWithin = 3 * time.Minute // as much as a start may take, and then some
 	askEvery  = 2 * time.Millisecond
 	atMost    = 5 * time.Second
 	after     = 20 // right answers wanted once the index is there

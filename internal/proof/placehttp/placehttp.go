@@ -173,8 +173,9 @@ const (
 	warmWithin   = time.Minute
 )
 
-// inMemory asks, one question after another, until the hub has read its line.
-func (r *run) inMemory(ctx context.Context) error {
+// inMemory asks, one question after another, until the hub has read its line. A machine that is too busy for quick answers is a fault only where
+// speed counts: what is told must be right either way.
+func (r *run) inMemory(ctx context.Context, o check.Options) error {
 	begun := time.Now()
 	for row, i := 0, 0; row < quickAnswers; i++ {
 		asked := time.Now()
@@ -186,7 +187,11 @@ func (r *run) inMemory(ctx context.Context) error {
 			row = 0
 		}
 		if time.Since(begun) > warmWithin {
-			return fmt.Errorf("answers are not quick even after %s", warmWithin)
+			if o.Strict {
+				return fmt.Errorf("answers are not quick even after %s", warmWithin)
+			}
+			fmt.Fprintf(o.Log, "answers are not quick even after %s\n", warmWithin)
+			break
 		}
 	}
 	r.res.WarmMS = time.Since(begun).Milliseconds()
@@ -224,7 +229,7 @@ func (r *run) claim(ctx context.Context) error {
 
 func (r *run) rounds(ctx context.Context, o check.Options, each time.Duration) error {
 	addr := strings.TrimPrefix(r.hub.URL, "http://")
-	if err := r.inMemory(ctx); err != nil {
+	if err := r.inMemory(ctx, o); err != nil {
 		return err
 	}
 	if err := r.everybodyOnce(ctx, o, addr); err != nil {

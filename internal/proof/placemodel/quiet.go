@@ -16,9 +16,9 @@ import (
 const (
 	asked        = 40 // places at each hub at a quiet point
 	askedAfter   = 6  // right after a move
-	catchUp      = 20 * time.Second
+	catchUp      = time.Minute
 	askTick      = 5 * time.Millisecond
-	settleWithin = 30 * time.Second
+	settleWithin = time.Minute
 )
 
 // quiet compares everything with everything while nobody calls.
