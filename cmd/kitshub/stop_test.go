@@ -37,12 +37,14 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 		enough = make(chan struct{})
 		once   sync.Once
 	)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*scriptPatience)
+	defer cancel()
 	for i := range callers {
 		all.Go(func() {
 			c := drive.NewClient(h.URL, 1)
 			defer c.Close()
 			for j := 0; ; j++ {
-				_, err := c.SignUp(context.Background(), drive.SignUp{Email: fmt.Sprintf("s%d-%d@example.com", i, j), CompanyName: "A", ContactName: "B", Plan: "enterprise"}, "")
+				_, err := c.SignUp(ctx, drive.SignUp{Email: fmt.Sprintf("s%d-%d@example.com", i, j), CompanyName: "A", ContactName: "B", Plan: "enterprise"}, "")
 				var p *drive.Problem
 				switch {
 				case err == nil:
