@@ -205,7 +205,7 @@ func TestSMTPElsewhereIsEncrypted(t *testing.T) {
 		t.Error("a certificate that nobody vouches for was taken")
 	}
 	if err := send(encrypted, &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	if d := <-p.got; !d.encrypted {
 		t.Error("it came in the open")
