@@ -35,7 +35,7 @@ import (
 //	json PATH VALUE                the last answer has VALUE at PATH (data.request.status, errors.0.code, data.length for a length)
 //	json PATH -> NAME              … and keep it as a variable
 //	! json PATH                    nothing is there
-//	waitfor TOKEN STATUS           follow the customer's event stream until the request stands there
+//	waitfor TOKEN STATUS           follow the customer's event stream until the request stands there; not beyond a failure that the hub leaves to people
 //	sql URL QUERY                  ask a tenant's database; rows go to stdout
 //	database NAME                  make an empty Postgres database, as an operator brings one; NAME is its address, with a password to look for
 //	exits CODE PROGRAM ARG…        run a program that must end with this code

@@ -69,9 +69,10 @@ func (c *Client) SignUp(ctx context.Context, s SignUp, key string) (*SignedUp, e
 
 // Status is the part of the waiting customer's document that is used here.
 type Status struct {
-	Status   string `json:"status"`
-	Reason   string `json:"reason"`
-	Position int    `json:"position"`
+	Status   string     `json:"status"`
+	Reason   string     `json:"reason"`
+	RetryAt  *time.Time `json:"retry_at"` // of one that failed: when the hub tries again by itself
+	Position int        `json:"position"`
 	Progress struct {
 		Completed int    `json:"completed"`
 		Total     int    `json:"total"`
@@ -98,7 +99,7 @@ func (s *Status) ReadyAt() (at time.Time, ok bool) {
 
 // Ended says that nothing more happens by itself.
 func (s *Status) Ended() bool {
-	return s.Status == "completed" || s.Status == "failed" || s.Status == "cancelled"
+	return s.Status == "completed" || s.Status == "failed" && s.RetryAt == nil || s.Status == "cancelled"
 }
 
 // Status asks once.
