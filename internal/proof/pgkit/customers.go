@@ -51,10 +51,12 @@ func SignUpTo(ctx context.Context, c *drive.Client, plan string, features []stri
 // askEvery is how often those who wait for many customers look.
 const askEvery = 20 * time.Millisecond
 
-// AwaitAll waits until no request is on its way any more, or ctx ends; it gives how many are left, by the hub's own table.
+// AwaitAll waits until no request is on its way any more, or ctx ends; it gives how many are left, by the hub's own table. One that failed and that
+// the hub tries again by itself is on its way.
 func (w *World) AwaitAll(ctx context.Context) (left int, err error) {
 	for {
-		err := w.Hub.QueryRowContext(ctx, `SELECT count(*) FROM requests WHERE state NOT IN ('completed', 'cancelled', 'failed')`).Scan(&left)
+		err := w.Hub.QueryRowContext(ctx, `SELECT count(*) FROM requests WHERE
+			CASE WHEN state = 'failed' THEN failure::jsonb ->> 'retry_at' IS NOT NULL ELSE state NOT IN ('completed', 'cancelled') END`).Scan(&left)
 		if err != nil || left == 0 {
 			return left, err
 		}
