@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/provider"
@@ -100,7 +102,7 @@ func (p *Provider) dial(ctx context.Context, database string) (*pgx.Conn, error)
 		return nil, err
 	}
 	if err := newEnough(conn.PgConn().ParameterStatus("server_version")); err != nil {
-		closeConn(ctx, conn)
+		p.farewell(ctx, conn, func() {})
 		return nil, err
 	}
 	return conn, nil
@@ -149,8 +151,7 @@ func (a *admin) release(ctx context.Context) {
 }
 
 func (a *admin) close(ctx context.Context) {
-	closeConn(ctx, a.conn)
-	a.p.budget.give(a.purpose)
+	a.p.farewell(ctx, a.conn, func() { a.p.budget.give(a.purpose) })
 }
 
 // shedIdle closes the idle admin connections, because somebody waits for room.
@@ -160,19 +161,71 @@ func (p *Provider) shedIdle() {
 	p.idle.list = nil
 	p.idle.mu.Unlock()
 	for _, a := range list {
-		closeConn(context.Background(), a.conn) // for the sake of somebody else, whoever's context this is
-		p.budget.lost()
+		p.farewell(context.Background(), a.conn, p.budget.lost) // for the sake of somebody else, whoever's context this is
 	}
 }
 
-// closeConn closes and waits a moment for the server's process to be gone, so that the budget is that of the server and not only ours.
-func closeConn(ctx context.Context, conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	_ = conn.Close(ctx)
-	select {
-	case <-conn.PgConn().CleanupDone():
-	case <-ctx.Done():
+// goneWithin is how long a server is given to end the process of a connection that is closed.
+const goneWithin = time.Second
+
+// farewell closes a connection and calls gone when the server's process has ended, or after a moment, so that the budget is that of the server and
+// not only ours. The driver's own Close does not look. Nobody waits for it but the provider's Close: it is no part of anybody's work.
+func (p *Provider) farewell(ctx context.Context, conn *pgx.Conn, gone func()) {
+	var ended func()
+	if h, err := conn.PgConn().Hijack(); err == nil {
+		_ = h.Conn.SetDeadline(time.Now().Add(goneWithin))
+		h.Frontend.Send(&pgproto3.Terminate{})
+		said := h.Frontend.Flush() == nil
+		ended = func() {
+			if said {
+				_, _ = io.Copy(io.Discard, h.Conn)
+			}
+			_ = h.Conn.Close()
+		}
+	} else { // it is closed already, or in the middle of something
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goneWithin)
+		_ = conn.Close(ctx)
+		ended = func() {
+			defer cancel()
+			select {
+			case <-conn.PgConn().CleanupDone():
+			case <-ctx.Done():
+			}
+		}
+	}
+	p.leaving.add(1)
+	go func() {
+		defer p.leaving.add(-1)
+		ended()
+		gone()
+	}()
+}
+
+// leavers counts the connections that were told farewell. Unlike a sync.WaitGroup it may be added to while somebody waits.
+type leavers struct {
+	mu   sync.Mutex
+	n    int
+	none chan struct{} // closed when n is 0 again; nil while it is
+}
+
+func (l *leavers) add(d int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n += d; l.n > 0 && l.none == nil {
+		l.none = make(chan struct{})
+	} else if l.n == 0 {
+		close(l.none)
+		l.none = nil
+	}
+}
+
+// wait waits until nobody leaves.
+func (l *leavers) wait() {
+	l.mu.Lock()
+	none := l.none
+	l.mu.Unlock()
+	if none != nil {
+		<-none
 	}
 }
 

@@ -121,6 +121,28 @@ func TestTheBudgetHolds(t *testing.T) {
 	}
 }
 
+// A place in the budget is free when the server's process has ended, which takes it a while after the farewell.
+func TestAPlaceIsFreeWhenTheServerSaysSo(t *testing.T) {
+	r := newRig(t)
+	p := r.provider()
+	watcher := r.connect(r.super)
+	defer func() { _ = watcher.Close(context.Background()) }()
+	for range 10 {
+		conn, err := p.dial(t.Context(), p.adminConfig.Database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := make(chan struct{})
+		p.farewell(t.Context(), conn, func() { close(gone) })
+		<-gone
+		var there bool
+		err = watcher.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)`, conn.PgConn().PID()).Scan(&there)
+		if err != nil || there {
+			t.Fatalf("the server still has it: %t, %v", there, err)
+		}
+	}
+}
+
 // A connection that becomes idle just after a waiter has asked for such is asked for again: else both would wait, for each other.
 func TestBudgetAsksAgain(t *testing.T) {
 	b := newBudget(minBudget)

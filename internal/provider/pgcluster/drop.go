@@ -143,12 +143,12 @@ func (p *Provider) dropOwned(ctx context.Context, db, role string) error {
 	if err := p.budget.take(ctx, purpose); err != nil {
 		return err
 	}
-	defer p.budget.give(purpose)
 	conn, err := p.dial(ctx, db)
 	if err != nil {
+		p.budget.give(purpose)
 		return err
 	}
-	defer closeConn(ctx, conn)
+	defer p.farewell(ctx, conn, func() { p.budget.give(purpose) })
 	sql := `DROP OWNED BY ` + quote(role)
 	if p.names.isDatabase(db) {
 		var givers string

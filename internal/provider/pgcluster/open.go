@@ -143,17 +143,10 @@ type counted struct {
 
 // Close gives the place back when the server's process is gone.
 func (c *counted) Close() error {
-	err := c.Conn.Close()
 	c.once.Do(func() {
-		wait := time.NewTimer(time.Second)
-		defer wait.Stop()
-		select {
-		case <-c.Conn.Conn().PgConn().CleanupDone():
-		case <-wait.C:
-		}
-		c.c.p.budget.give(c.c.purpose)
+		c.c.p.farewell(context.Background(), c.Conn.Conn(), func() { c.c.p.budget.give(c.c.purpose) })
 	})
-	return err
+	return c.Conn.Close() // what the driver itself keeps of it
 }
 
 // ResetSession is called before each use but the first. It asks the server whether it is there, unless that was so less than freshFor ago.

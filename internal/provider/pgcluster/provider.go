@@ -62,6 +62,7 @@ type Provider struct {
 	budget  *budget
 	idle    idleAdmins
 	opened  openDBs
+	leaving leavers
 	clones  chan struct{} // full while as many are made as may be
 	refills chan struct{} // the same of those for the pool
 
@@ -179,6 +180,7 @@ func (p *Provider) Close() error {
 	p.idle.closed = true
 	p.idle.mu.Unlock()
 	p.shedIdle()
+	p.leaving.wait()
 	return nil
 }
 
