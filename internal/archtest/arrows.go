@@ -28,6 +28,8 @@ var layers = []layer{
 	{dir: "internal/forecast", stdOnly: true},
 
 	// Inbound: they call the domain and nothing else.
+	// What calls and answers look like from outside; it knows no route and no use case.
+	{dir: "internal/httpapi/wire", may: []string{"internal/hub", "internal/web"}},
 	{dir: "internal/httpapi", may: inbound},
 	{dir: "internal/webui", may: inbound},
 	{dir: "internal/web", may: domain},

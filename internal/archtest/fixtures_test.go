@@ -47,7 +47,13 @@ func TestRulesCanFail(t *testing.T) {
 			"internal/httpapi/a.go": `package httpapi; ` + ours + `internal/store"`,
 			"internal/webui/a.go":   `package webui; ` + ours + `internal/httpapi"`,
 			"internal/webui/b.go":   `package webui; ` + ours + `internal/web"`,
-		}, []string{"internal/httpapi/a.go:" + module + "/internal/store", "internal/webui/a.go:" + module + "/internal/httpapi"}},
+
+			"internal/httpapi/b.go":      `package httpapi; ` + ours + `internal/httpapi/wire"`,
+			"internal/httpapi/wire/a.go": `package wire; ` + ours + `internal/httpapi"; ` + ours + `internal/web"`,
+		}, []string{
+			"internal/httpapi/a.go:" + module + "/internal/store", "internal/httpapi/wire/a.go:" + module + "/internal/httpapi",
+			"internal/webui/a.go:" + module + "/internal/httpapi",
+		}},
 		{"only app and cli import all", Arrows, map[string]string{
 			"internal/app/a.go": `package app; ` + ours + `internal/store"`,
 			"internal/app/b.go": `package app; ` + ours + `internal/cli"`,
@@ -90,10 +96,10 @@ func TestRulesCanFail(t *testing.T) {
 		}, []string{"internal/hub/a.go:Bare", "internal/hub/a.go:C", "internal/hub/a.go:Method", "internal/hub/a.go:Of"}},
 
 		{"a code without a status", Codes, map[string]string{
-			"internal/hub/errors.go":     "package hub\ntype Code string\nconst (\n\tCodeOne Code = `ONE`\n\tCodeTwo Code = `TWO`\n\tother = 1\n)\n",
-			"internal/httpapi/errors.go": "package httpapi\nvar kinds = map[hub.Code]int{hub.CodeOne: 400}\nvar use = hub.CodeTwo\n",
+			"internal/hub/errors.go":          "package hub\ntype Code string\nconst (\n\tCodeOne Code = `ONE`\n\tCodeTwo Code = `TWO`\n\tother = 1\n)\n",
+			"internal/httpapi/wire/errors.go": "package wire\nvar kinds = map[hub.Code]int{hub.CodeOne: 400}\nvar use = hub.CodeTwo\n",
 		}, []string{"internal/hub/errors.go:CodeTwo"}},
-		{"codes in the wrong place", Codes, map[string]string{"internal/httpapi/errors.go": "package httpapi"}, []string{"internal/hub"}},
+		{"codes in the wrong place", Codes, map[string]string{"internal/httpapi/wire/errors.go": "package wire"}, []string{"internal/hub"}},
 		{"no api yet", Codes, map[string]string{"internal/hub/errors.go": "package hub\nconst CodeOne Code = `ONE`\n"}, nil},
 
 		{"sleeping and skipping", Calls, map[string]string{

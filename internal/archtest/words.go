@@ -103,10 +103,10 @@ func exportedReceiver(recv *ast.FieldList) bool {
 	return exported
 }
 
-// Codes checks that every code of the domain has its line in the API's table. The table is in httpapi; while that
+// Codes checks that every code of the domain has its line in the API's table. The table is in httpapi/wire; while that
 // package does not exist there is nothing to check, and the fixtures see to it that nothing else is let through.
 func Codes(t *Tree) []Finding {
-	const table = "internal/httpapi"
+	const table = "internal/httpapi/wire"
 	if _, err := fs.Stat(t.FS, table); err != nil {
 		return nil
 	}
@@ -127,7 +127,7 @@ func Codes(t *Tree) []Finding {
 	var found []Finding
 	for _, name := range slices.Sorted(maps.Keys(codes)) {
 		if !keys[name] {
-			found = append(found, Finding{"codes", codes[name] + ":" + name, "has no status in httpapi's table of codes"})
+			found = append(found, Finding{"codes", codes[name] + ":" + name, "has no status in the API's table of codes"})
 		}
 	}
 	if len(codes) == 0 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/web"
 )
@@ -113,13 +114,16 @@ func Untidy(p string) bool {
 	return p != tidy && p != tidy+"/"
 }
 
+// Refuse answers an error as the API does, for what is served beside it. The cause is not logged here.
+func Refuse(w http.ResponseWriter, r *http.Request, err error) { wire.Refusal(r, err).Write(w) }
+
 func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
 	web.SetRoute(r.Context(), "unmatched")
-	refuse(r, hub.E(hub.CodeNotFound, "There is nothing at this path.", "See /openapi.json or /docs for what there is.")).write(w)
+	wire.Refusal(r, hub.E(hub.CodeNotFound, "There is nothing at this path.", "See /openapi.json or /docs for what there is.")).Write(w)
 }
 
 func (a *api) panicked(w http.ResponseWriter, r *http.Request) {
-	refuse(r, errors.New("a handler panicked")).write(w)
+	wire.Refusal(r, errors.New("a handler panicked")).Write(w)
 }
 
 // endpoint serves one path: it picks the method's route or says which methods there are.
@@ -141,7 +145,7 @@ func (a *api) endpoint(pattern string, methods map[string]*route) http.Handler {
 		rt, ok := methods[method]
 		if !ok {
 			w.Header().Set("Allow", strings.Join(allow, ", "))
-			refuse(r, hub.E(hub.CodeMethodNotAllowed, "This path does not take this method.", "Use "+strings.Join(allow, " or ")+".")).write(w)
+			wire.Refusal(r, hub.E(hub.CodeMethodNotAllowed, "This path does not take this method.", "Use "+strings.Join(allow, " or ")+".")).Write(w)
 			return
 		}
 		a.serve(rt, w, r)
@@ -180,14 +184,14 @@ func (a *api) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	if err == nil && r.Method == http.MethodPost {
 		err = c.readBody()
 	}
-	var out sent
+	var out wire.Sent
 	if err == nil {
 		out, err = c.answer() //nolint:contextcheck // the call carries its context
 	}
 	if err != nil {
 		out = c.refuse(err)
 	}
-	out.write(w)
+	out.Write(w)
 	if c.buffer != nil {
 		buffers.Put(c.buffer)
 	}
@@ -200,11 +204,11 @@ func (c *call) bound() (cancel context.CancelFunc) {
 }
 
 // answer runs the handler, under its Idempotency-Key where there is one.
-func (c *call) answer() (sent, error) {
+func (c *call) answer() (wire.Sent, error) {
 	if c.takesKey() {
-		key, given, err := idempotencyKey(c.r)
+		key, given, err := wire.IdempotencyKey(c.r)
 		if err != nil {
-			return sent{}, err
+			return wire.Sent{}, err
 		}
 		if given {
 			return c.once(key)
@@ -214,19 +218,19 @@ func (c *call) answer() (sent, error) {
 }
 
 // run runs the handler.
-func (c *call) run() (sent, error) {
+func (c *call) run() (wire.Sent, error) {
 	a, err := c.route.handle(c)
 	if err != nil {
-		return sent{}, err
+		return wire.Sent{}, err
 	}
 	out, err := a.encode()
-	return sent{Answer: out, retryAfter: a.retryAfter}, err
+	return wire.Sent{Answer: out, RetryAfter: a.retryAfter}, err
 }
 
-func (c *call) refuse(err error) sent {
-	tell(c.Log, c.r, c.route.path, err)
+func (c *call) refuse(err error) wire.Sent {
+	wire.Tell(c.Log, c.r, c.route.path, err)
 	if hub.IsCode(err, hub.CodeUnauthenticated) {
 		c.w.Header().Set("WWW-Authenticate", `Bearer realm="kitshub"`)
 	}
-	return refuse(c.r, err)
+	return wire.Refusal(c.r, err)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kitshub/kitshub/internal/forecast"
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -30,7 +31,7 @@ func BenchmarkStatusDocument(b *testing.B) {
 	})
 	b.Run("by hand", func(b *testing.B) {
 		b.ReportAllocs()
-		room := make([]byte, 0, usualBody)
+		room := make([]byte, 0, wire.UsualBody)
 		for b.Loop() {
 			room = appendStatus(room[:0], &d)
 		}
@@ -38,7 +39,7 @@ func BenchmarkStatusDocument(b *testing.B) {
 	b.Run("by reflection", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := marshal(&d); err != nil {
+			if _, err := wire.Marshal(&d); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -14,7 +15,7 @@ type (
 // move makes the handler of a move without a body.
 func move(pick func(*hub.Service) moveFunc) handleFunc {
 	return func(c *call) (answer, error) {
-		id, err := c.pathID("request", "req_")
+		id, err := wire.PathID(c.r, "request", "req_")
 		if err != nil {
 			return answer{}, err
 		}
@@ -38,7 +39,7 @@ func assign(c *call) (answer, error) {
 		switch {
 		case in.OperatorID == "":
 			return missing("operator_id")
-		case !goodID(in.OperatorID, "opr_"):
+		case !wire.GoodID(in.OperatorID, "opr_"):
 			return hub.FieldError(hub.CodeInvalidField, "operator_id", "This is no operator who can work the line.", "Use the id of an admin or provisioner.")
 		}
 		return nil
@@ -91,10 +92,10 @@ func setNotes(c *call) (answer, error) {
 
 // edit reads the id and the body; check looks at what was read.
 func (c *call) edit(in any, check func() *hub.Error) (id string, err error) {
-	if id, err = c.pathID("request", "req_"); err != nil {
+	if id, err = wire.PathID(c.r, "request", "req_"); err != nil {
 		return "", err
 	}
-	wrong, err := decode(c.body, in)
+	wrong, err := wire.Decode(c.body, in)
 	if err != nil {
 		return "", err
 	}

@@ -2,9 +2,9 @@ package httpapi
 
 import (
 	"context"
-	"maps"
 	"net/http"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -48,57 +48,31 @@ func giveCredentials(c *call) (answer, error) {
 	})
 }
 
-type trialCheckDoc struct {
-	Name      string `json:"name" doc:"What was looked at: address, connect, version, primary, contents, rights or room." example:"connect"`
-	OK        bool   `json:"ok" doc:"Whether it is as it must be." example:"true"`
-	Detail    string `json:"detail" doc:"What was found." example:"Logged in over TLS 1.3."`
-	LatencyMS int64  `json:"latency_ms" doc:"How long the look took, in milliseconds." example:"12"`
-}
-
-func checksOf(checks []hub.Check) []trialCheckDoc {
-	out := make([]trialCheckDoc, len(checks))
-	for i, c := range checks {
-		out[i] = trialCheckDoc{c.Name, c.OK, c.Detail, c.Took.Milliseconds()}
-	}
-	return out
-}
-
 type trialDoc struct {
-	OK            bool            `json:"ok" doc:"Always true: a database that cannot be used is answered with 422, whose checks say how far the test came." example:"true"`
-	Checks        []trialCheckDoc `json:"checks" doc:"What was looked at, in that order."`
-	ServerVersion string          `json:"server_version" doc:"As the server says it." example:"15.8"`
-	Place         string          `json:"place" doc:"Host, port and database, without secrets." example:"db.example.com:5432/app"`
-	LatencyMS     int64           `json:"latency_ms" doc:"How long all of it took, in milliseconds." example:"80"`
+	OK            bool                 `json:"ok" doc:"Always true: a database that cannot be used is answered with 422, whose checks say how far the test came." example:"true"`
+	Checks        []wire.TrialCheckDoc `json:"checks" doc:"What was looked at, in that order."`
+	ServerVersion string               `json:"server_version" doc:"As the server says it." example:"15.8"`
+	Place         string               `json:"place" doc:"Host, port and database, without secrets." example:"db.example.com:5432/app"`
+	LatencyMS     int64                `json:"latency_ms" doc:"How long all of it took, in milliseconds." example:"80"`
 }
 
 func testConnection(c *call) (answer, error) {
 	var in connectionBody
-	wrong, err := decode(c.body, &in)
+	wrong, err := wire.Decode(c.body, &in)
 	if err != nil {
 		return answer{}, err
 	}
-	q := c.query()
-	id := q.text("request")
-	if id != "" && !goodID(id, "req_") {
-		q.refuse("request", "This is no id of a request.", "Leave it out, or give the id of the request that the database is for.")
+	q := wire.ReadQuery(c.r)
+	id := q.Text("request")
+	if id != "" && !wire.GoodID(id, "req_") {
+		q.Refuse("request", "This is no id of a request.", "Leave it out, or give the id of the request that the database is for.")
 	}
-	if wrong = append(wrong, q.wrong...); len(wrong) > 0 {
+	if wrong = append(wrong, q.Wrong...); len(wrong) > 0 {
 		return answer{}, mistypedOnly(wrong)
 	}
 	return effect(c, func(ctx context.Context) (*hub.Trial, error) {
 		return c.Service.TestConnection(ctx, c.actor, in.offer(), id)
 	}, func(t *hub.Trial) answer {
-		return answer{data: trialDoc{OK: true, Checks: checksOf(t.Checks), ServerVersion: t.ServerVersion, Place: t.Place, LatencyMS: t.Took.Milliseconds()}}
+		return answer{data: trialDoc{OK: true, Checks: wire.ChecksOf(t.Checks), ServerVersion: t.ServerVersion, Place: t.Place, LatencyMS: t.Took.Milliseconds()}}
 	})
-}
-
-// shownDetails are the further members of a problem as they are sent.
-func shownDetails(d map[string]any) map[string]any {
-	checks, ok := d["checks"].([]hub.Check)
-	if !ok {
-		return d
-	}
-	d = maps.Clone(d)
-	d["checks"] = checksOf(checks)
-	return d
 }

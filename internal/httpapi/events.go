@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/web"
 )
@@ -77,7 +78,7 @@ func (s standing) status() (was hub.Status) {
 }
 
 func requestEvents(c *call) error {
-	id, err := c.pathID("request", "req_")
+	id, err := wire.PathID(c.r, "request", "req_")
 	if err != nil {
 		return err
 	}
@@ -96,11 +97,11 @@ func requestEvents(c *call) error {
 		if d.Status != hub.Pending {
 			v.Ready = waitDoc{}
 		}
-		version, err := marshal(v)
+		version, err := wire.Marshal(v)
 		if err != nil {
 			return nil, web.Snapshot{}, err
 		}
-		data, err := marshal(d)
+		data, err := wire.Marshal(d)
 		return append(b, data...), web.Snapshot{ID: digest(version), Line: d.Status == hub.Pending}, err
 	})
 }
@@ -108,7 +109,7 @@ func requestEvents(c *call) error {
 // stillIn gives what ends a stream whose session or token ended.
 func (c *call) stillIn() func(context.Context) error {
 	service, session := c.Service, c.token
-	if token, given, _ := bearer(c.r); given { // well-formed, or the call was not admitted
+	if token, given, _ := wire.Bearer(c.r); given { // well-formed, or the call was not admitted
 		return func(ctx context.Context) error {
 			_, err := service.TokenActor(ctx, token)
 			return err

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/web"
 )
@@ -14,7 +15,7 @@ func (a *api) mountRest() {
 	})
 	a.get("/readyz", a.readyz)
 	a.get("/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		sent{Answer: hub.Answer{Status: http.StatusOK, ContentType: "application/json", Body: a.openapi}}.write(w)
+		wire.Sent{Answer: hub.Answer{Status: http.StatusOK, ContentType: wire.JSON, Body: a.openapi}}.Write(w)
 	})
 	a.get("/docs", docsPage)
 	a.get("/docs/{file}", a.docsFile)
@@ -26,7 +27,7 @@ func (a *api) get(pattern string, h http.HandlerFunc) {
 		web.SetRoute(r.Context(), pattern)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			refuse(r, hub.E(hub.CodeMethodNotAllowed, "This path does not take this method.", "Use GET or HEAD.")).write(w)
+			wire.Refusal(r, hub.E(hub.CodeMethodNotAllowed, "This path does not take this method.", "Use GET or HEAD.")).Write(w)
 			return
 		}
 		h(w, r)
@@ -47,9 +48,9 @@ func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 
 // plain answers without the envelope: machines that watch the hub expect the bare document.
 func (a *api) plain(w http.ResponseWriter, status int, v any) {
-	body, err := marshal(v)
+	body, err := wire.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
-	sent{Answer: hub.Answer{Status: status, ContentType: "application/json", Body: append(body, '\n')}}.write(w)
+	wire.Sent{Answer: hub.Answer{Status: status, ContentType: wire.JSON, Body: append(body, '\n')}}.Write(w)
 }

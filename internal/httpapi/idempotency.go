@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -17,44 +17,6 @@ const endTime = 5 * time.Second
 
 // takesKey: every mutation but login and reveal, whose answers must not be kept.
 func (c *call) takesKey() bool { return c.route.method == http.MethodPost && !c.route.noKey }
-
-// idempotencyKey reads the Idempotency-Key, quoted (as in the IETF draft) or bare; both forms of one text are the same key.
-func idempotencyKey(r *http.Request) (key string, given bool, err error) {
-	h := r.Header.Values("Idempotency-Key")
-	if len(h) == 0 {
-		return "", false, nil
-	}
-	key, ok := strings.Trim(h[0], " \t"), len(h) == 1
-	if strings.HasPrefix(key, `"`) {
-		key, ok = unquote(key)
-		ok = ok && len(h) == 1
-	}
-	for _, b := range []byte(key) {
-		ok = ok && b >= ' ' && b <= '~'
-	}
-	if !ok || key == "" || len(key) > 255 {
-		return "", true, fieldError(hub.CodeInvalidField, "Idempotency-Key", "The Idempotency-Key is malformed.", "Send one header of 1–255 printable ASCII characters, quoted or bare.")
-	}
-	return key, true, nil
-}
-
-// unquote reads a string of RFC 8941.
-func unquote(s string) (string, bool) {
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		switch s[i] {
-		case '"':
-			return b.String(), i == len(s)-1
-		case '\\':
-			i++
-			if i == len(s) || (s[i] != '"' && s[i] != '\\') {
-				return "", false
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return "", false
-}
 
 // principal says whose key it is. For calls without a login it is the same for all, since a repetition may come from another address; what
 // such a call's answer holds goes only to who has both key and body.
@@ -70,17 +32,17 @@ func (c *call) principal() string {
 }
 
 // once runs the handler under an Idempotency-Key: a repetition gets the first answer, byte for byte.
-func (c *call) once(key string) (sent, error) {
+func (c *call) once(key string) (wire.Sent, error) {
 	body := c.body
 	if c.route.doc.body == nil { // no body and {} are the same call
 		body = nil
 	}
 	held, earlier, err := c.Service.TakeReceipt(c.ctx, c.principal(), c.route.method+" "+c.route.path+" "+c.r.URL.Path, key, body)
 	if err != nil {
-		return sent{}, err
+		return wire.Sent{}, err
 	}
 	if earlier != nil {
-		return sent{Answer: *earlier, replayed: true}, nil
+		return wire.Sent{Answer: *earlier, Replayed: true}, nil
 	}
 	c.receipt = held
 	end := func(a hub.Answer) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/web"
 )
@@ -210,7 +211,7 @@ func (rt route) refusals() map[int][]hub.Code {
 	codes = append(codes, hub.CodeRateLimited, hub.CodeInternal, hub.CodeUnavailable)
 	by := map[int][]hub.Code{}
 	for _, c := range codes {
-		s := kinds[c].status
+		s, _ := wire.StatusOf(c)
 		if !slices.Contains(by[s], c) {
 			by[s] = append(by[s], c)
 		}
@@ -224,24 +225,21 @@ func (b *builder) refusal(codes []hub.Code) *huma.Response {
 	for i, c := range codes {
 		names[i] = string(c)
 	}
-	k := kinds[codes[0]]
+	p := wire.Sample(codes[0], v1+"/example")
 	r := &huma.Response{
-		Description: k.title + ": " + names[0] + ".",
+		Description: p.Title + ": " + names[0] + ".",
 		Headers:     map[string]*huma.Param{"X-Request-Id": headerRef("RequestID")},
-		Content: map[string]*huma.MediaType{problemJSON: {Schema: b.schema(problem{}), Example: problem{
-			Type: problemType(codes[0]), Title: k.title, Status: k.status, Detail: k.title + ".", Instance: v1 + "/example",
-			Error: k.title + ".", Code: codes[0], RequestID: "call_01ja8w1x5q0000000000000000", Errors: []fieldProblem{},
-		}}},
+		Content:     map[string]*huma.MediaType{wire.ProblemJSON: {Schema: b.schema(p), Example: p}},
 	}
-	if k.status == 429 || k.status == 503 {
+	if p.Status == 429 || p.Status == 503 {
 		r.Headers["Retry-After"] = headerRef("RetryAfter")
 	}
-	if k.status == 429 {
+	if p.Status == 429 {
 		r.Headers["RateLimit"], r.Headers["RateLimit-Policy"] = headerRef("RateLimit"), headerRef("RateLimitPolicy")
 	}
 	if len(codes) > 1 {
 		r.Description = "One of " + strings.Join(names, ", ") + "."
-		r.Content[problemJSON].Example = nil
+		r.Content[wire.ProblemJSON].Example = nil
 		return r
 	}
 	b.api.Components.Responses[names[0]] = r
@@ -249,7 +247,7 @@ func (b *builder) refusal(codes []hub.Code) *huma.Response {
 }
 
 func (b *builder) health() {
-	other := &huma.Response{Description: "The call is malformed.", Content: map[string]*huma.MediaType{problemJSON: {Schema: b.schema(problem{})}}}
+	other := &huma.Response{Description: "The call is malformed.", Content: map[string]*huma.MediaType{wire.ProblemJSON: {Schema: b.schema(wire.Problem{})}}}
 	alive := &huma.Schema{Type: "object", Required: []string{"status"}, Properties: map[string]*huma.Schema{"status": {Type: "string", Description: "Always ok.", Enum: []any{"ok"}}}}
 	ready := b.schema(web.Readiness{})
 	answer := func(text string, s *huma.Schema, example any) *huma.Response {

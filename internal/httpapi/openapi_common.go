@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -13,7 +15,7 @@ func commonParams() map[string]*huma.Param {
 	return map[string]*huma.Param{
 		"Limit": {
 			Name: "limit", In: "query", Description: "Size of the page.", Example: 50,
-			Schema: &huma.Schema{Type: "integer", Minimum: ptr(1.0), Maximum: ptr(float64(maxLimit)), Default: defaultLimit},
+			Schema: &huma.Schema{Type: "integer", Minimum: ptr(1.0), Maximum: ptr(float64(wire.MaxLimit)), Default: wire.DefaultLimit},
 		},
 		"Cursor": {
 			Name: "cursor", In: "query", Description: "The next_cursor of the page before.", Schema: &huma.Schema{Type: "string"}, Example: "InRlbl8wMWphIg",

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -40,7 +41,7 @@ type loggedInDoc struct {
 
 func login(c *call) (answer, error) {
 	var in loginBody
-	wrong, err := decode(c.body, &in)
+	wrong, err := wire.Decode(c.body, &in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -96,9 +97,9 @@ func me(c *call) (answer, error) {
 
 // operators has few rows, so it reads all and cuts the page here.
 func operators(c *call) (answer, error) {
-	q := c.query()
-	limit, after := q.limit(), q.idCursor("opr_")
-	if err := q.err(); err != nil {
+	q := wire.ReadQuery(c.r)
+	limit, after := q.Limit(), q.IDCursor("opr_")
+	if err := q.Err(); err != nil {
 		return answer{}, err
 	}
 	rows, err := c.Service.Operators(c.ctx)
@@ -113,7 +114,7 @@ func operators(c *call) (answer, error) {
 			}
 		}
 	}
-	rows, next := page(rows, limit, func(o *hub.Operator) any { return o.ID })
+	rows, next := wire.Page(rows, limit, func(o *hub.Operator) any { return o.ID })
 	out := make([]operatorDoc, 0, len(rows))
 	for _, o := range rows {
 		out = append(out, operatorOf(o))
@@ -130,7 +131,7 @@ type newOperatorBody struct {
 
 func createOperator(c *call) (answer, error) {
 	var in newOperatorBody
-	wrong, err := decode(c.body, &in)
+	wrong, err := wire.Decode(c.body, &in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -156,7 +157,7 @@ type newTokenDoc struct {
 
 func createToken(c *call) (answer, error) {
 	var in newTokenBody
-	wrong, err := decode(c.body, &in)
+	wrong, err := wire.Decode(c.body, &in)
 	if err != nil {
 		return answer{}, err
 	}

@@ -1,9 +1,7 @@
 package httpapi
 
 import (
-	"net/http"
-	"strings"
-
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 	"github.com/kitshub/kitshub/internal/web"
 )
@@ -27,7 +25,7 @@ func (c *call) admit() error {
 	case browser:
 		return c.sameOrigin()
 	case customer:
-		token, given, err := bearer(c.r)
+		token, given, err := wire.Bearer(c.r)
 		if err == nil && !given {
 			err = hub.E(hub.CodeUnauthenticated, "A status token is needed.", "Send it as Authorization: Bearer <status_token>; ask for a fresh link at /api/v1/status/lookup.")
 		}
@@ -40,7 +38,7 @@ func (c *call) admit() error {
 }
 
 func (c *call) admitOperator() error {
-	token, given, err := bearer(c.r)
+	token, given, err := wire.Bearer(c.r)
 	if err != nil {
 		return err
 	}
@@ -69,18 +67,4 @@ func (c *call) sameOrigin() error {
 		return &hub.Error{Code: hub.CodeForbidden, Message: "This call was sent by another site.", Fix: "Call it from the hub's own pages, or use an API token.", Cause: err}
 	}
 	return nil
-}
-
-// bearer gives the token of an Authorization header; given is false where there is no such header.
-func bearer(r *http.Request) (token string, given bool, err error) {
-	h := r.Header.Values("Authorization")
-	if len(h) == 0 {
-		return "", false, nil
-	}
-	scheme, token, _ := strings.Cut(strings.TrimSpace(h[0]), " ")
-	token = strings.TrimSpace(token)
-	if len(h) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t") {
-		return "", true, hub.E(hub.CodeUnauthenticated, "The Authorization header is not understood.", "Send one header: Authorization: Bearer <token>.")
-	}
-	return token, true, nil
 }

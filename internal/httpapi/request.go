@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -123,7 +124,7 @@ func requestDetailOf(s hub.Status) requestDetailDoc {
 }
 
 func requests(c *call) (answer, error) {
-	q := c.query()
+	q := wire.ReadQuery(c.r)
 	states := []string{"all"}
 	for _, s := range hub.States {
 		states = append(states, string(s))
@@ -132,27 +133,27 @@ func requests(c *call) (answer, error) {
 	for _, p := range c.Service.Catalog().Plans {
 		ids = append(ids, p.ID)
 	}
-	f := hub.RequestFilter{State: hub.State(q.oneOf("status", states...)), Plan: q.oneOf("plan", ids...), AssignedTo: q.assignee(c.actor), Query: strings.TrimSpace(q.text("q"))}
+	f := hub.RequestFilter{State: hub.State(q.OneOf("status", states...)), Plan: q.OneOf("plan", ids...), AssignedTo: assignee(q, c.actor), Query: strings.TrimSpace(q.Text("q"))}
 	if f.State == "all" {
 		f.State = ""
 	}
-	overdue := q.oneOf("overdue", "true", "false") == "true"
-	limit := q.limit()
+	overdue := q.OneOf("overdue", "true", "false") == "true"
+	limit := q.Limit()
 	f.Limit = limit + 1
 	var at hub.LineKey
-	if q.cursor(&at, func() bool {
-		return goodID(at.ID, "req_") && at.Priority >= 0 && at.Priority <= 2 && !at.EnqueuedAt.IsZero()
+	if q.Cursor(&at, func() bool {
+		return wire.GoodID(at.ID, "req_") && at.Priority >= 0 && at.Priority <= 2 && !at.EnqueuedAt.IsZero()
 	}) {
 		f.After = &at
 	}
-	if err := q.err(); err != nil {
+	if err := q.Err(); err != nil {
 		return answer{}, err
 	}
 	rows, err := c.Service.ListRequests(c.ctx, f, overdue)
 	if err != nil {
 		return answer{}, err
 	}
-	rows, next := page(rows, limit, func(r *hub.Request) any { return r.Key() })
+	rows, next := wire.Page(rows, limit, func(r *hub.Request) any { return r.Key() })
 	out := make([]requestDoc, 0, len(rows))
 	for _, r := range rows {
 		out = append(out, requestOf(r))
@@ -161,20 +162,20 @@ func requests(c *call) (answer, error) {
 }
 
 // assignee reads assigned_to: an operator's or token's id, auto, or me.
-func (q *query) assignee(me hub.Actor) string {
-	v := q.text("assigned_to")
+func assignee(q *wire.Query, me hub.Actor) string {
+	v := q.Text("assigned_to")
 	switch {
 	case v == "me":
 		return me.ID
-	case v == "" || v == hub.AutoAssignee || slices.ContainsFunc([]string{"opr_", "tok_"}, func(p string) bool { return goodID(v, p) }):
+	case v == "" || v == hub.AutoAssignee || slices.ContainsFunc([]string{"opr_", "tok_"}, func(p string) bool { return wire.GoodID(v, p) }):
 		return v
 	}
-	q.refuse("assigned_to", "assigned_to is no operator's id.", "Use an operator's id, me, or auto for the hub itself.")
+	q.Refuse("assigned_to", "assigned_to is no operator's id.", "Use an operator's id, me, or auto for the hub itself.")
 	return ""
 }
 
 func request(c *call) (answer, error) {
-	id, err := c.pathID("request", "req_")
+	id, err := wire.PathID(c.r, "request", "req_")
 	if err != nil {
 		return answer{}, err
 	}
@@ -186,7 +187,7 @@ func request(c *call) (answer, error) {
 }
 
 func steps(c *call) (answer, error) {
-	id, err := c.pathID("request", "req_")
+	id, err := wire.PathID(c.r, "request", "req_")
 	if err != nil {
 		return answer{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -57,7 +58,7 @@ type signedUpDoc struct {
 
 func onboard(c *call) (answer, error) {
 	var in signUpBody
-	wrong, err := decode(c.body, &in)
+	wrong, err := wire.Decode(c.body, &in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -98,7 +99,7 @@ func lookupStatus(c *call) (answer, error) {
 	floor := time.NewTimer(lookupTime)
 	defer floor.Stop()
 	var in lookupBody
-	wrong, err := decode(c.body, &in)
+	wrong, err := wire.Decode(c.body, &in)
 	if err != nil {
 		return answer{}, err
 	}

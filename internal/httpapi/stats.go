@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kitshub/kitshub/internal/forecast"
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -85,9 +86,9 @@ func whatIfOf(a forecast.Answer) whatIfTimeDoc {
 
 // whatIf answers how the line would move under another staffing.
 func whatIf(c *call) (answer, error) {
-	q := c.query()
-	st := hub.Staffing{Operators: q.count("operators"), Pool: q.count("pool")}
-	if err := q.err(); err != nil {
+	q := wire.ReadQuery(c.r)
+	st := hub.Staffing{Operators: count(q, "operators"), Pool: count(q, "pool")}
+	if err := q.Err(); err != nil {
 		return answer{}, err
 	}
 	ways, err := c.Service.WhatIf(c.ctx, st)
@@ -102,14 +103,14 @@ func whatIf(c *call) (answer, error) {
 }
 
 // count gives a number that is not negative, or −1 when it is not given.
-func (q *query) count(name string) int {
-	v := q.text(name)
+func count(q *wire.Query, name string) int {
+	v := q.Text(name)
 	if v == "" {
 		return -1
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 0 {
-		q.refuse(name, fmt.Sprintf("%s is not a number from 0 on.", name), "Ask about a whole number of them.")
+		q.Refuse(name, fmt.Sprintf("%s is not a number from 0 on.", name), "Ask about a whole number of them.")
 		return -1
 	}
 	return n

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kitshub/kitshub/internal/forecast"
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -28,7 +29,7 @@ func FuzzStatusAsJSON(f *testing.F) {
 
 func sameJSON(t *testing.T, d statusDoc) {
 	t.Helper()
-	want, err := marshal(d)
+	want, err := wire.Marshal(d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"time"
 
+	"github.com/kitshub/kitshub/internal/httpapi/wire"
 	"github.com/kitshub/kitshub/internal/hub"
 )
 
@@ -36,20 +37,20 @@ var tenantStates = []string{
 }
 
 func tenants(c *call) (answer, error) {
-	q := c.query()
-	limit := q.limit()
-	f := hub.TenantFilter{State: hub.TenantState(q.oneOf("status", append([]string{"all"}, tenantStates...)...)), After: q.idCursor("ten_"), Limit: limit + 1}
+	q := wire.ReadQuery(c.r)
+	limit := q.Limit()
+	f := hub.TenantFilter{State: hub.TenantState(q.OneOf("status", append([]string{"all"}, tenantStates...)...)), After: q.IDCursor("ten_"), Limit: limit + 1}
 	if f.State == "all" {
 		f.State = ""
 	}
-	if err := q.err(); err != nil {
+	if err := q.Err(); err != nil {
 		return answer{}, err
 	}
 	rows, err := c.Service.Tenants(c.ctx, f)
 	if err != nil {
 		return answer{}, err
 	}
-	rows, next := page(rows, limit, func(t *hub.Tenant) any { return t.ID })
+	rows, next := wire.Page(rows, limit, func(t *hub.Tenant) any { return t.ID })
 	out := make([]tenantDoc, 0, len(rows))
 	for _, t := range rows {
 		out = append(out, tenantOf(t))
@@ -58,7 +59,7 @@ func tenants(c *call) (answer, error) {
 }
 
 func tenant(c *call) (answer, error) {
-	id, err := c.pathID("tenant", "ten_")
+	id, err := wire.PathID(c.r, "tenant", "ten_")
 	if err != nil {
 		return answer{}, err
 	}
@@ -70,7 +71,7 @@ func tenant(c *call) (answer, error) {
 }
 
 func reveal(c *call) (answer, error) {
-	id, err := c.pathID("tenant", "ten_")
+	id, err := wire.PathID(c.r, "tenant", "ten_")
 	if err != nil {
 		return answer{}, err
 	}
@@ -94,7 +95,7 @@ type operationDoc struct {
 }
 
 func operation(c *call) (answer, error) {
-	id, err := c.pathID("operation", "op_")
+	id, err := wire.PathID(c.r, "operation", "op_")
 	if err != nil {
 		return answer{}, err
 	}
@@ -182,16 +183,16 @@ type actorDoc struct {
 }
 
 func audit(c *call) (answer, error) {
-	q := c.query()
-	limit, before, target := q.limit(), q.idCursor("aud_"), q.text("target")
-	if err := q.err(); err != nil {
+	q := wire.ReadQuery(c.r)
+	limit, before, target := q.Limit(), q.IDCursor("aud_"), q.Text("target")
+	if err := q.Err(); err != nil {
 		return answer{}, err
 	}
 	rows, err := c.Service.Audit(c.ctx, target, before, limit+1)
 	if err != nil {
 		return answer{}, err
 	}
-	rows, next := page(rows, limit, func(e *hub.AuditEntry) any { return e.ID })
+	rows, next := wire.Page(rows, limit, func(e *hub.AuditEntry) any { return e.ID })
 	out := make([]auditDoc, 0, len(rows))
 	for _, e := range rows {
 		detail := e.Detail

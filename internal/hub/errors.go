@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Code names what went wrong, for programs. The edge (httpapi) maps each code to one HTTP status; archtest fails while a code has none.
+// Code names what went wrong, for programs. The edge (httpapi/wire) maps each code to one HTTP status; archtest fails while a code has none.
 type Code string
 
 // The codes of the external contract. A name here is a promise: add freely, rename nothing.

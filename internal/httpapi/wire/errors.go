@@ -1,4 +1,4 @@
-package httpapi
+package wire
 
 import (
 	"context"
@@ -75,8 +75,8 @@ func StatusOf(c hub.Code) (status int, ok bool) {
 	return k.status, ok
 }
 
-// problem is a failure as it is sent: RFC 9457 and the short form that older clients read, in one object.
-type problem struct {
+// Problem is a failure as it is sent: RFC 9457 and the short form that older clients read, in one object.
+type Problem struct {
 	Type      string         `json:"type" doc:"A URI that names the kind of problem; one for each code." example:"urn:kitshub:problem:missing-field"`
 	Title     string         `json:"title" doc:"The kind of problem for people, the same each time." example:"A field is missing"`
 	Status    int            `json:"status" doc:"The HTTP status." example:"400"`
@@ -121,10 +121,10 @@ func refusalOf(err error) *hub.Error {
 	return hub.E(hub.CodeInternal, "Something went wrong on our side.", "Try again; if it stays, tell the operator of this hub the request id.")
 }
 
-func newProblem(r *http.Request, err error) *problem {
+func newProblem(r *http.Request, err error) *Problem {
 	e := refusalOf(err)
 	k := kinds[e.Code]
-	p := &problem{
+	p := &Problem{
 		Type: problemType(e.Code), Title: k.title, Status: k.status, Detail: e.Error(), Instance: instance(r), Error: e.Error(),
 		Code: e.Code, RequestID: web.RequestID(r.Context()), Errors: []fieldProblem{}, status: k.status, details: shownDetails(e.Details),
 	}
@@ -139,6 +139,15 @@ func newProblem(r *http.Request, err error) *problem {
 		p.retryAfter = retrySeconds
 	}
 	return p
+}
+
+// Sample is the problem document of a code as the documentation shows it; c has to be in the table.
+func Sample(c hub.Code, instance string) Problem {
+	k := kinds[c]
+	return Problem{
+		Type: problemType(c), Title: k.title, Status: k.status, Detail: k.title + ".", Instance: instance,
+		Error: k.title + ".", Code: c, RequestID: "call_01ja8w1x5q0000000000000000", Errors: []fieldProblem{},
+	}
 }
 
 func problemType(c hub.Code) string {
@@ -158,22 +167,22 @@ func instance(r *http.Request) string {
 
 // MarshalJSON adds the details (assigned_to, operation_id …) as further members. One that would hide a member of the problem document gets
 // the prefix request_: INVALID_TRANSITION has the status of its request there.
-func (p *problem) MarshalJSON() ([]byte, error) {
-	type plain problem
-	b, err := marshal((*plain)(p))
+func (p *Problem) MarshalJSON() ([]byte, error) {
+	type plain Problem
+	b, err := Marshal((*plain)(p))
 	if err != nil || len(p.details) == 0 {
 		return b, err
 	}
 	b = b[:len(b)-1]
 	for _, name := range slices.Sorted(maps.Keys(p.details)) {
-		v, err := marshal(p.details[name])
+		v, err := Marshal(p.details[name])
 		if err != nil {
 			return nil, err
 		}
 		if slices.Contains(problemMembers, name) {
 			name = "request_" + name
 		}
-		k, err := marshal(name)
+		k, err := Marshal(name)
 		if err != nil {
 			return nil, err
 		}
@@ -184,25 +193,23 @@ func (p *problem) MarshalJSON() ([]byte, error) {
 
 var problemMembers = []string{"type", "title", "status", "detail", "instance", "success", "error", "code", "request_id", "errors"}
 
-// Refuse answers an error as the API does, for what is served beside it. The cause is not logged here.
-func Refuse(w http.ResponseWriter, r *http.Request, err error) { refuse(r, err).write(w) }
+// ProblemJSON is the media type of problem documents.
+const ProblemJSON = "application/problem+json"
 
-const problemJSON = "application/problem+json"
-
-// refuse is a problem document as an answer.
-func refuse(r *http.Request, err error) sent {
+// Refusal is any error as an answer: a problem document that tells strangers no cause.
+func Refusal(r *http.Request, err error) Sent {
 	p := newProblem(r, err)
-	body, merr := marshal(p)
+	body, merr := Marshal(p)
 	if merr != nil { // a detail that cannot be shown; the rest still can
 		p.details = nil
-		body, _ = marshal(p)
+		body, _ = Marshal(p)
 	}
 	atOnce, _ := p.details["limit"].(int)
-	return sent{Answer: hub.Answer{Status: p.status, ContentType: problemJSON, Body: append(body, '\n')}, retryAfter: p.retryAfter, atOnce: atOnce}
+	return Sent{Answer: hub.Answer{Status: p.status, ContentType: ProblemJSON, Body: append(body, '\n')}, RetryAfter: p.retryAfter, atOnce: atOnce}
 }
 
-// tell logs what strangers do not see: every failure of ours with its cause. That a caller left is none.
-func tell(log *slog.Logger, r *http.Request, route string, err error) {
+// Tell logs what strangers do not see: every failure of ours with its cause, under the pattern of its route. That a caller left is none.
+func Tell(log *slog.Logger, r *http.Request, route string, err error) {
 	e := refusalOf(err)
 	if kinds[e.Code].status < 500 || (errors.Is(err, context.Canceled) && r.Context().Err() != nil) {
 		return
@@ -212,4 +219,32 @@ func tell(log *slog.Logger, r *http.Request, route string, err error) {
 		cause = errors.Join(err, e.Cause)
 	}
 	log.ErrorContext(r.Context(), "a call failed", "route", route, "code", string(e.Code), "error", cause.Error(), "request_id", web.RequestID(r.Context()))
+}
+
+// shownDetails are the further members of a problem as they are sent.
+func shownDetails(d map[string]any) map[string]any {
+	checks, ok := d["checks"].([]hub.Check)
+	if !ok {
+		return d
+	}
+	d = maps.Clone(d)
+	d["checks"] = ChecksOf(checks)
+	return d
+}
+
+// TrialCheckDoc is one look at a database that is brought: in the answer to its test, and in a problem document whose test failed.
+type TrialCheckDoc struct {
+	Name      string `json:"name" doc:"What was looked at: address, connect, version, primary, contents, rights or room." example:"connect"`
+	OK        bool   `json:"ok" doc:"Whether it is as it must be." example:"true"`
+	Detail    string `json:"detail" doc:"What was found." example:"Logged in over TLS 1.3."`
+	LatencyMS int64  `json:"latency_ms" doc:"How long the look took, in milliseconds." example:"12"`
+}
+
+// ChecksOf shows what a test of a database looked at.
+func ChecksOf(checks []hub.Check) []TrialCheckDoc {
+	out := make([]TrialCheckDoc, len(checks))
+	for i, c := range checks {
+		out[i] = TrialCheckDoc{c.Name, c.OK, c.Detail, c.Took.Milliseconds()}
+	}
+	return out
 }
