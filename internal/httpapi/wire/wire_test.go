@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kitshub/kitshub/internal/hub"
 )
@@ -106,6 +107,31 @@ func TestIdempotencyKeyForms(t *testing.T) {
 	r.Header["Idempotency-Key"] = []string{"a", "b"}
 	if _, _, err := IdempotencyKey(r); !hub.IsCode(err, hub.CodeInvalidField) {
 		t.Error("two keys were taken for one")
+	}
+}
+
+// What is written by hand is what Marshal would write; httpapi holds whole documents to it.
+func TestAppendedLikeMarshalled(t *testing.T) {
+	for _, s := range []string{
+		"", "O'Neil & Söhne <b>", `"\/`, "\x00\x1f\x7f\b\f\n\r\t", "\u2027\u2028\u2029\u202a", "\ufffd\xff\xe2\x80\xed\xa0\x80", "漢字🙂",
+	} {
+		want, err := Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := AppendString([]byte("before"), s); string(got) != "before"+string(want) {
+			t.Errorf("%q: got %s, want %s", s, got, want)
+		}
+	}
+	at := time.Date(2026, 11, 22, 16, 0, 0, 120_000, time.UTC)
+	for _, p := range []*time.Time{nil, &at, {}} {
+		want, err := Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := AppendTime(nil, p); string(got) != string(want) {
+			t.Errorf("%v: got %s, want %s", p, got, want)
+		}
 	}
 }
 
