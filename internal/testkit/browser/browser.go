@@ -23,7 +23,7 @@ func Options(t testing.TB) []chromedp.ExecAllocatorOption {
 		chromedp.DisableGPU,
 		chromedp.NoFirstRun,
 		chromedp.NoDefaultBrowserCheck,
-		chromedp.WSURLReadTimeout(2*time.Minute), // a first start on a busy machine takes longer than the usual 20 s at times
+		chromedp.WSURLReadTimeout(2 * time.Minute), // a first start on a busy machine takes longer than the usual 20 s at times
 		chromedp.Flag("disable-quic", true),
 		// No calls home: they slow the start down and fail where there is no network.
 		chromedp.Flag("disable-background-networking", true),
