@@ -151,7 +151,8 @@ func (a *admin) release(ctx context.Context) {
 }
 
 func (a *admin) close(ctx context.Context) {
-	a.p.farewell(ctx, a.conn, func() { a.p.budget.give(a.purpose) })
+	a.p.budget.leave(a.purpose)
+	a.p.farewell(ctx, a.conn, a.p.budget.gone)
 }
 
 // shedIdle closes the idle admin connections, because somebody waits for room.
@@ -161,7 +162,8 @@ func (p *Provider) shedIdle() {
 	p.idle.list = nil
 	p.idle.mu.Unlock()
 	for _, a := range list {
-		p.farewell(context.Background(), a.conn, p.budget.lost) // for the sake of somebody else, whoever's context this is
+		p.budget.leaveIdle()
+		p.farewell(context.Background(), a.conn, p.budget.gone) // for the sake of somebody else, whoever's context this is
 	}
 }
 

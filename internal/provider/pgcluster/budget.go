@@ -35,7 +35,8 @@ type budget struct {
 	mu      sync.Mutex
 	max     int
 	open    int           // connections there are, or are being made
-	used    [purposes]int // of them, those in somebody's hands; the rest are idle, and given up when somebody waits
+	used    [purposes]int // of them, those in somebody's hands; the rest are idle, and given up when somebody waits, or leaving
+	leaving int           // of them, those that were told farewell, whose room is free in a moment: nobody need give up another for it
 	cap     [purposes]int // the most of each
 	waiting [purposes][]*waiter
 	turn    Purpose
@@ -111,11 +112,14 @@ func (b *budget) ask(p Purpose) {
 	defer b.asking.Unlock()
 	b.mu.Lock()
 	full := b.used[p] >= b.cap[p]
+	enough := !full && !b.someoneWaits()
 	b.mu.Unlock()
-	b.shed(!full, p)
+	if !enough {
+		b.shed(!full, p)
+	}
 }
 
-// give says that a connection is closed.
+// give says that a connection came to nothing.
 func (b *budget) give(p Purpose) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,15 +151,32 @@ func (b *budget) unpark(p Purpose) bool {
 	return true
 }
 
-// lost says that an idle connection is closed.
-func (b *budget) lost() {
+// leave says that a connection in somebody's hands is told farewell: the purpose has room again, the budget when it is gone.
+func (b *budget) leave(p Purpose) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.used[p]--
+	b.leaving++
+	b.grant()
+}
+
+// leaveIdle says so of an idle one.
+func (b *budget) leaveIdle() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leaving++
+}
+
+// gone says that one that was told farewell is closed.
+func (b *budget) gone() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leaving--
 	b.open--
 	b.grant()
 }
 
-// crowded reports whether somebody waits.
+// crowded reports whether somebody waits for whom no room is on its way.
 func (b *budget) crowded() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -163,12 +184,11 @@ func (b *budget) crowded() bool {
 }
 
 func (b *budget) someoneWaits() bool {
+	n := 0
 	for p := range purposes {
-		if len(b.waiting[p]) > 0 && b.used[p] < b.cap[p] {
-			return true
-		}
+		n += min(len(b.waiting[p]), max(0, b.cap[p]-b.used[p]))
 	}
-	return false
+	return n > b.leaving
 }
 
 func (b *budget) grant() {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -526,5 +527,61 @@ func TestGuarded(t *testing.T) {
 		if err := errors.Join(guarded(x), guarded(y)); err != nil {
 			t.Errorf("after the revoke: %v", err)
 		}
+	}
+}
+
+// TestRoomOnItsWayIsNotAskedForAgain: connections that were told farewell make room in a moment, so nobody closes another one for the same waiter.
+func TestRoomOnItsWayIsNotAskedForAgain(t *testing.T) {
+	b := newBudget(4)
+	shed := make(chan bool, 1)
+	b.shed = func(bool, Purpose) {
+		select {
+		case shed <- true:
+		default:
+		}
+	}
+	for range 4 {
+		if err := b.take(t.Context(), Provision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !b.park(Provision) {
+		t.Fatal("nobody waits")
+	}
+	b.leave(Provision) // two are in use, one is idle, one is on its way out
+	taken := make(chan error, 2)
+	wait := func(n int) { // until that many wait
+		go func() { taken <- b.take(t.Context(), Provision) }()
+		for over := time.Now().Add(time.Minute); ; runtime.Gosched() {
+			b.mu.Lock()
+			waiting := len(b.waiting[Provision])
+			b.mu.Unlock()
+			if waiting == n {
+				return
+			}
+			if time.Now().After(over) {
+				t.Fatalf("%d wait, not %d", waiting, n)
+			}
+		}
+	}
+	wait(1)
+	if b.crowded() {
+		t.Error("one is asked to go for a waiter whose room is on its way")
+	}
+	wait(2)
+	if !b.crowded() || b.park(Provision) {
+		t.Error("nothing is given up for the second, for whom there is no room")
+	}
+	<-shed
+	b.leaveIdle()
+	b.gone()
+	b.gone()
+	for range 2 {
+		if err := <-taken; err != nil {
+			t.Error(err)
+		}
+	}
+	if b.open != 4 || b.leaving != 0 || b.used[Provision] != 4 {
+		t.Errorf("%d open, %d leaving, %d in use", b.open, b.leaving, b.used[Provision])
 	}
 }

@@ -148,7 +148,10 @@ func (p *Provider) dropOwned(ctx context.Context, db, role string) error {
 		p.budget.give(purpose)
 		return err
 	}
-	defer p.farewell(ctx, conn, func() { p.budget.give(purpose) })
+	defer func() {
+		p.budget.leave(purpose)
+		p.farewell(ctx, conn, p.budget.gone)
+	}()
 	sql := `DROP OWNED BY ` + quote(role)
 	if p.names.isDatabase(db) {
 		var givers string

@@ -144,7 +144,8 @@ type counted struct {
 // Close gives the place back when the server's process is gone.
 func (c *counted) Close() error {
 	c.once.Do(func() {
-		c.c.p.farewell(context.Background(), c.Conn.Conn(), func() { c.c.p.budget.give(c.c.purpose) })
+		c.c.p.budget.leave(c.c.purpose)
+		c.c.p.farewell(context.Background(), c.Conn.Conn(), c.c.p.budget.gone)
 	})
 	return c.Conn.Close() // what the driver itself keeps of it
 }
@@ -187,7 +188,7 @@ func (o *openDBs) remove(c *connector) {
 	delete(o.all, c)
 }
 
-// shed closes what is idle. Closing waits for the server, so it is done without the lock.
+// shed closes what is idle, without the lock: closing one asks for it.
 func (o *openDBs) shed(all bool, of Purpose) {
 	o.mu.Lock()
 	list := make([]*sql.DB, 0, len(o.all))
