@@ -188,6 +188,10 @@ func (c *Census) Judge() Faults {
 
 func (c *Census) judgeDatabases(f *Faults, byMark map[string]Owner) {
 	seen := map[string]string{}
+	given := map[string]bool{} // to a tenant whose request is not through: on record; the database bears the pool's mark until the request's turn comes
+	for _, t := range c.Tenants {
+		given[t.Database] = given[t.Database] || !t.Done
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Databases)) {
 		d := c.Databases[name]
 		if strings.HasPrefix(d.Comment, "kitshub:template:") {
@@ -201,6 +205,7 @@ func (c *Census) judgeDatabases(f *Faults, byMark map[string]Owner) {
 		}
 		seen[d.Comment] = name
 		switch o, ok := byMark[d.Comment]; {
+		case !ok && given[name] && strings.HasPrefix(d.Comment, "kitshub:pool:"):
 		case !ok:
 			f.Orphans = append(f.Orphans, fmt.Sprintf("database %s says %q, and the hub has no such tenant or member", name, d.Comment))
 		case o.Database != name:
