@@ -44,7 +44,8 @@ type Owner struct {
 	ID         string
 	Request    string // of a tenant
 	State      string
-	Done       bool // the database has to be there: a tenant's request is completed, a member is ready
+	Took       string // the member of the pool whose database a tenant took, until it bears the tenant's own seal
+	Done       bool   // the database has to be there: a tenant's request is completed, a member is ready
 	Database   string
 	Generation int64
 }
@@ -121,18 +122,18 @@ func (w *World) TakeCensus(ctx context.Context) (*Census, error) {
 		return each(ctx, w.Hub, query, func(rows *sql.Rows) error {
 			var o Owner
 			var place string
-			err := rows.Scan(&o.ID, &o.Request, &o.State, &place, &o.Generation, &o.Done)
+			err := rows.Scan(&o.ID, &o.Request, &o.State, &o.Took, &place, &o.Generation, &o.Done)
 			_, o.Database, _ = strings.Cut(place, "/")
 			*into = append(*into, o)
 			return err
 		})
 	}
-	err = owners(&c.Tenants, `SELECT t.id, t.request_id, t.state, t.place, t.generation, r.state = 'completed' FROM tenants t JOIN requests r ON r.id = t.request_id
+	err = owners(&c.Tenants, `SELECT t.id, t.request_id, t.state, t.member, t.place, t.generation, r.state = 'completed' FROM tenants t JOIN requests r ON r.id = t.request_id
 		WHERE t.provider = 'postgres' AND t.state <> 'purged'`)
 	if err != nil {
 		return nil, fmt.Errorf("read the hub's tenants: %w", err)
 	}
-	err = owners(&c.Members, `SELECT id, '', state, place, generation, state = 'ready' FROM pool_members WHERE provider = 'postgres'`)
+	err = owners(&c.Members, `SELECT id, '', state, '', place, generation, state = 'ready' FROM pool_members WHERE provider = 'postgres'`)
 	if err != nil {
 		return nil, fmt.Errorf("read the hub's pool: %w", err)
 	}
@@ -188,9 +189,11 @@ func (c *Census) Judge() Faults {
 
 func (c *Census) judgeDatabases(f *Faults, byMark map[string]Owner) {
 	seen := map[string]string{}
-	given := map[string]bool{} // to a tenant whose request is not through: on record; the database bears the pool's mark until the request's turn comes
+	taken := map[string]string{} // database → the mark that it bears until the turn comes of the tenant who took it out of the pool, on record
 	for _, t := range c.Tenants {
-		given[t.Database] = given[t.Database] || !t.Done
+		if t.Took != "" && !t.Done {
+			taken[t.Database] = "kitshub:pool:" + t.Took + ":"
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Databases)) {
 		d := c.Databases[name]
@@ -205,7 +208,7 @@ func (c *Census) judgeDatabases(f *Faults, byMark map[string]Owner) {
 		}
 		seen[d.Comment] = name
 		switch o, ok := byMark[d.Comment]; {
-		case !ok && given[name] && strings.HasPrefix(d.Comment, "kitshub:pool:"):
+		case !ok && taken[name] != "" && strings.HasPrefix(d.Comment, taken[name]):
 		case !ok:
 			f.Orphans = append(f.Orphans, fmt.Sprintf("database %s says %q, and the hub has no such tenant or member", name, d.Comment))
 		case o.Database != name:

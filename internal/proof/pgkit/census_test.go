@@ -69,10 +69,18 @@ func TestCensusFindsEveryFault(t *testing.T) {
 			harm: func(c *Census) { c.Members[0].Database = "kh_a" }, doubles: 1, orphans: 1, say: "ten_a and of mem_m",
 		},
 		"handed out on record, and its turn has not come": {
-			harm: func(c *Census) { c.Members, c.Tenants[1].Database = nil, "kh_m" },
+			harm: func(c *Census) { c.Members, c.Tenants[1].Database, c.Tenants[1].Took = nil, "kh_m", "mem_m" },
+		},
+		"recorded as one's own and not as taken": {
+			harm: func(c *Census) { c.Members, c.Tenants[1].Database = nil, "kh_m" }, orphans: 1, say: "no such tenant or member",
+		},
+		"taken, with another member's mark": {
+			harm: func(c *Census) { c.Members, c.Tenants[1].Database, c.Tenants[1].Took = nil, "kh_m", "mem_x" }, orphans: 1, say: "mem_m",
 		},
 		"handed out and ready with the pool's mark": {
-			harm: func(c *Census) { c.Members, c.Tenants[1].Database, c.Tenants[1].Done = nil, "kh_m", true }, orphans: 1, say: "no such tenant or member",
+			harm: func(c *Census) {
+				c.Members, c.Tenants[1].Database, c.Tenants[1].Took, c.Tenants[1].Done = nil, "kh_m", "mem_m", true
+			}, orphans: 1, say: "no such tenant or member",
 		},
 		"two tenants of one request": {harm: func(c *Census) { c.Tenants[1].Request = "req_a" }, doubles: 1, say: "request req_a"},
 		"closed":                     {harm: func(c *Census) { c.Databases["kh_a"] = Database{Comment: "kitshub:ten_a:1"} }, ghosts: 1, say: "lets nobody in"},
