@@ -106,7 +106,7 @@ func report(in io.Reader, out io.Writer, verbose bool) (totals, error) {
 	var sum totals
 	tests := map[string][]string{}    // package and test → its lines so far
 	packages := map[string][]string{} // package → what will be shown of it when it ends
-	explained := map[string]bool{}    // package → a test of it failed, or never ended
+	explained := map[string]bool{}    // package → a test of it failed, which says why it did
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
